@@ -24,6 +24,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Annotated, NoReturn
@@ -31,6 +32,7 @@ from typing import Annotated, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import flows.one_thread  # noqa: F401 - before anything imports numpy
+from panels.files.watchdog import watchdog
 from panels.text.errors import FieldFault, ReconflowError, UsageFault
 from panels.text.printable import printable_lines
 from panels.text.quoting import unexpected
@@ -150,7 +152,9 @@ def main() -> NoReturn:
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     signal.signal(signal.SIGTERM, _terminate)
     sys.excepthook = _report_own_fault
-    sys.exit(run(sys.argv[1:]))
+    with watchdog(partial(_say_silence, os.dup(1))):
+        code = run(sys.argv[1:])
+    sys.exit(code)
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -233,6 +237,17 @@ def _with_option(fault: FieldFault) -> str:
     called = _POSITIONAL.get(fault.field, f"--{fault.field}")
     allowed = f" Give --{fault.allowed_by} NAME." if fault.allowed_by else ""
     return fault.sentence(called) + allowed
+
+
+def _say_silence(stdout: int, sentence: str) -> None:
+    """Say which folder does not answer, before the process ends; it is redirected by now."""
+    sentence += " Run again once it answers."
+    sys.stderr.write(f"reconflow: {printable_lines(sentence)}\n")
+    sys.stderr.flush()
+    if "--json" in sys.argv:
+        import json
+
+        os.write(stdout, json.dumps({"error": sentence}).encode() + b"\n")
 
 
 def _described(error: OSError) -> str:

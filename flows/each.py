@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from prefect import Task
 
 from flows.progress import track
+from panels.files.watchdog import note_progress
 from tasks.steps.worker_pool import workers
 
 Item = TypeVar("Item")
@@ -36,6 +37,7 @@ def each(
             result = future.result(raise_on_failure=unexpected is None)
             if unexpected and isinstance(result, BaseException):
                 result = unexpected(item, result)
+            note_progress()
             results.append(result)
             show(done, len(items))
     return results

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from prefect.server.schemas.schedules import CronSchedule
 
 from flows.notify import missed_night, tell_missed
+from panels.files.watchdog import silence
 from panels.text.errors import ReconflowError
 from tasks.store.runs import last_run
 from tasks.study.folder import Study, open_study
@@ -32,7 +33,7 @@ def watch_nights(study: Study, stop: threading.Event, look_seconds: float = LOOK
             if missed_night(due, _begun(study), datetime.now(UTC)):
                 told = due
                 sys.stderr.write(f"reconflow: The night of {due.isoformat()} did not begin.\n")
-                tell_missed(open_study(study.folder), due)
+                tell_missed(study if silence() else open_study(study.folder), due)
         except (ReconflowError, OSError) as error:
             sys.stderr.write(f"reconflow: {error}\n")
 

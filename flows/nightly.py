@@ -13,6 +13,7 @@ from flows.artifacts import show_patient, show_report
 from flows.each import each, once
 from flows.notify import night_ended, night_failed
 from flows.served_study import served_study
+from panels.files.watchdog import watchdog
 from tasks.steps.one_pass import one_pass
 from tasks.steps.prefect_tasks import (
     cohort_tables,
@@ -36,6 +37,7 @@ THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_worker
     on_failure=[night_failed],
     on_crashed=[night_failed],
 )
+@watchdog()
 def nightly(study: str) -> dict[str, Any]:
     """Take in, gate and count, write tables and report; gives what ``reconflow run --json`` prints.
 

@@ -68,10 +68,14 @@ def _told_of_faults() -> Iterator[None]:
 
 def _study_of(run: FlowRun) -> Study | None:
     """Give the study of a scheduled run; None for a run that was started by hand."""
-    from tasks.study.folder import open_study
+    from tasks.study.folder import Study
+    from tasks.study.settings import read_settings
 
     folder = run.parameters.get("study")
-    return open_study(Path(folder)) if run.deployment_id and folder else None
+    if not (run.deployment_id and folder):
+        return None
+    # The night may have failed because a folder does not answer.
+    return Study(Path(folder).resolve(), read_settings(Path(folder)))
 
 
 def is_trouble(night: Night) -> bool:

@@ -9,6 +9,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 import flows.one_thread  # noqa: F401 - before anything imports numpy
 from flows.each import each
 from flows.served_study import served_study
+from panels.files.watchdog import watchdog
 from panels.text.quoting import unexpected
 from tasks.concordance.compare import agreement
 from tasks.concordance.page import verdict, write_concordance
@@ -27,6 +28,7 @@ THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_worker
 
 
 @flow(name="regate", task_runner=THREADS)
+@watchdog()
 def regate(study: str, strategy: str) -> dict[str, Any]:
     """Recount the archive beside the current counts, compare, and write results/concordance.
 

@@ -3,8 +3,6 @@
 import sys
 import threading
 from contextlib import chdir
-from contextvars import copy_context
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -18,7 +16,7 @@ from flows.missed_nights import watch_nights
 from flows.nightly import nightly
 from flows.served_study import deployment_name, serving
 from flows.server.home_folder import LOGIN
-from flows.watch import watch_study
+from flows.watcher import keep_watching
 from tasks.study.folder import Study
 
 PROGRAM = Path(__file__).resolve().parents[1]
@@ -53,10 +51,8 @@ def up_study(study: Study, interval: float) -> None:
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     stop = threading.Event()
-    # A new thread knows nothing of the server this one was given; Prefect would start another for
-    # it.
-    watch = partial(copy_context().run, watch_study, study.folder, interval, stop)
-    watcher = threading.Thread(target=watch, name="watcher", daemon=True)
+    watching = (study, interval, stop)
+    watcher = threading.Thread(target=keep_watching, args=watching, name="watcher", daemon=True)
     sys.stderr.write(
         f"Every night at '{night.cron}' ({study.settings.nightly_zone}), and whenever a file "
         "arrives. Ctrl-C ends it.\n"

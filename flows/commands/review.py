@@ -64,9 +64,12 @@ def pages(
 ) -> None:
     """Serve the pages of the study, where people look, decide, correct and sign (Ctrl-C ends)."""
     from flows.review_pages.serve import serve_review
+    from panels.files.watchdog import watchdog
     from tasks.study.folder import open_study
 
-    serve_review(open_study(study), host, port, name)
+    opened = open_study(study)
+    with watchdog(None):
+        serve_review(opened, host, port, name)
 
 
 @review.command

@@ -84,9 +84,7 @@ def status_text(document: Mapping[str, Any]) -> str:
         *filter(None, [uncalibrated_sentence(without)]),
         f"files: {_states(document['states'])}",
         document["attention"],
-        f"last run: {_moment(document, last['started'])}, {last['outcome']}"
-        if last
-        else "last run: none yet",
+        _last_run_text(document, last) if last else "last run: none yet",
         f"next run: {_next_run_text(document)}",
         *_pages_lines(document),
         *(f"{each['panel']}: {each['strategy']}, {each['standing']}" for each in strategies),
@@ -164,7 +162,12 @@ def _file_document(file: "FileRecord") -> dict[str, str]:
 
 
 def _run_document(study: Study, run: "Run") -> dict[str, object]:
-    return {"started": run.started_at, "ended": run.ended_at, "outcome": _outcome(study, run)}
+    return {
+        "started": run.started_at,
+        "ended": run.ended_at,
+        "outcome": _outcome(study, run),
+        "fault": run.summary.get("fault", ""),
+    }
 
 
 def _outcome(study: Study, run: "Run") -> str:
@@ -172,6 +175,11 @@ def _outcome(study: Study, run: "Run") -> str:
     from tasks.study.lock import is_running
 
     return "interrupted" if run.outcome == "running" and not is_running(study) else run.outcome
+
+
+def _last_run_text(document: Mapping[str, Any], last: Mapping[str, str]) -> str:
+    why = f": {last['fault']}" if last["fault"] else ""
+    return f"last run: {_moment(document, last['started'])}, {last['outcome']}{why}"
 
 
 def _next_run_text(document: Mapping[str, Any]) -> str:

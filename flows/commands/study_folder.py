@@ -14,6 +14,7 @@ from flows.cli import Json, Outcome, Strict, Study
 from flows.server.access import Access
 from flows.server.home_folder import owner_of
 from flows.server.start import prefect_server, running_server, server_for_a_command
+from panels.files.watchdog import watchdog
 from panels.text.errors import UsageFault
 from panels.text.printable import printable
 
@@ -73,13 +74,14 @@ def run(*, study: Study = Path(), json: Json = False, strict: Strict = False) ->
     """Make one full pass: take in, gate and count, write tables and report."""
     from flows.commands.pass_summary import pass_text
     from flows.progress import progress_shown
-    from tasks.study.folder import open_study
+    from tasks.study.settings import read_settings
 
-    opened = open_study(study)
-    with progress_shown(quiet=json), _server(opened.folder):
+    read_settings(study)  # Wrong ones are said before a server is started.
+    folder = study.resolve()
+    with progress_shown(quiet=json), _server(folder):
         from flows.nightly import nightly
 
-        summary = nightly(str(opened.folder))
+        summary = nightly(str(folder))
     return _outcome(summary, pass_text(summary))
 
 
@@ -122,12 +124,12 @@ def watch(
     interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 10.0,
 ) -> None:
     """Take files up as they become stable, until stopped (Ctrl-C)."""
-    from flows.watch import watch_study
+    from flows.watcher import keep_watching
     from tasks.study.folder import open_study
 
     opened = open_study(study)
     with _server(opened.folder):
-        watch_study(opened.folder, interval)
+        keep_watching(opened, interval)
 
 
 def up(
@@ -163,6 +165,7 @@ def up(
     with (
         prefect_server(opened.folder / HOME, port=port or ports.port or 0) as url,
         review_pages_beside(opened, review_port or ports.review_port) as pages,
+        watchdog(None),
     ):
         os.environ.setdefault("RECONFLOW_REVIEW_URL", pages)
         sys.stderr.write(f"Review pages: {pages}/\n")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 
+from panels.files.watchdog import silence
 from panels.text.printable import printable_lines
 
 COOKIE = "reconflow_session"
@@ -56,6 +57,9 @@ def guard(hosts: Sequence[str]) -> Callable[[Request, Next], Awaitable[Response]
             response = refusal(403, "Changes are taken from this server's own pages only.")
         elif request.method not in SAFE and not _is_short(request.headers.get("content-length")):
             response = refusal(413, "That is more than any decision needs.")
+        elif silence():
+            # The call would wait for it, and in the end all threads of the server would.
+            response = refusal(503, silence())
         else:
             response = await call_next(request)
         for name, value in HEADERS.items():

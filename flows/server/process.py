@@ -6,10 +6,10 @@ account may have taken it.
 """
 
 import os
-import signal
 import socket
-import sys
 from argparse import ArgumentParser
+
+from flows.child_process import end_with
 
 HOSTS = ("127.0.0.1", "localhost")
 
@@ -21,18 +21,8 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True, help="process to end with")
     parser.add_argument("--services", action="store_true", help="run the scheduler and its like")
     options = parser.parse_args()
-    _end_with(options.parent)
+    end_with(options.parent)
     _serve(socket.socket(fileno=options.socket), services=options.services)
-
-
-def _end_with(parent: int) -> None:
-    """Let Linux end the server when reconflow is killed outright and can stop nothing any more."""
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
-    if os.getppid() != parent:
-        raise SystemExit(0)
 
 
 def _serve(listening: socket.socket, *, services: bool) -> None:

@@ -84,8 +84,8 @@ def rename_durably(source: Path, target: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Bring a file's bytes to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Bring a file's bytes to the disk, without ever waiting for a pipe that took its place."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         os.fsync(descriptor)
     finally:

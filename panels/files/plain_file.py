@@ -11,6 +11,8 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
+from panels.files.watchdog import note_progress
+
 _KINDS = (
     (stat.S_ISLNK, "a link"),
     (stat.S_ISDIR, "a folder"),
@@ -35,6 +37,7 @@ def open_regular(path: Path, *, follow: bool = False) -> BufferedReader:
 
     Raises NotRegular for everything else, and OSError when the file cannot be opened.
     """
+    note_progress()
     mode = path.stat(follow_symlinks=follow).st_mode
     if not stat.S_ISREG(mode):
         raise _not_regular(path, mode)

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from tasks.intake.identify import identify
-from tasks.intake.inbox import list_inbox
+from tasks.intake.inbox import is_inbox_there, list_inbox
 from tasks.intake.registry import Registry, read_registry
 from tasks.sheets.patients import NAME as PATIENTS
 from tasks.sheets.patients import PatientSheet
@@ -40,7 +40,7 @@ def gone_lines(study: Study, patients: PatientSheet, known: Sequence[Tube]) -> t
     gone: list[Tube] = []
     # Sheets lie in the inbox too: while its share is away, or one cannot be read, nothing is known
     # to be gone.
-    if study.inbox.is_dir() and not registry.samples.unread():
+    if is_inbox_there(study) and not registry.samples.unread():
         gone = [tube for tube in known if _is_unnamed(registry, tube)]
     return (*_of_samples(gone), *_of_patients(study, patients, known))
 

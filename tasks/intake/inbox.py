@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from panels.files.watchdog import silence
 from panels.text.printable import printable
 from tasks.intake.folder import FolderContent, list_folder
 from tasks.study.folder import Study
@@ -30,8 +31,10 @@ def list_inbox(study: Study) -> Listing:
     """List the inbox and its sub-folders, without hidden, unfinished and the system's files.
 
     With ``mode: leave`` the inbox is somebody else's folder, so that files which are no FCS files
-    are left out too.
+    are left out too. While a folder does not answer nothing is looked at, and that is the fault.
     """
+    if silence():
+        return Listing({}, (), (silence(),), (study.inbox,))
     content = list_folder(study.inbox, _is_wanted)
     readable = [path for path in sorted(content.files) if _can_be_written(path)]
     sheets = tuple(path for path in readable if _is_sheet(path))
@@ -91,9 +94,12 @@ def _named(study: Study, path: Path) -> str:
 
 def inbox_faults(study: Study) -> tuple[str, ...]:
     """Say what lies in the inbox and is not read; nothing while the inbox itself is away."""
-    if not study.inbox.is_dir():
-        return ()
-    return list_inbox(study).faults
+    return list_inbox(study).faults if silence() or is_inbox_there(study) else ()
+
+
+def is_inbox_there(study: Study) -> bool:
+    """Tell whether there is an inbox that can be looked at now."""
+    return not silence() and study.inbox.is_dir()
 
 
 def _can_be_written(path: Path) -> bool:

@@ -80,12 +80,11 @@ def _whole_header(context: IntakeContext, candidate: Candidate) -> TubeHeader | 
 def _is_patience_over(context: IntakeContext, candidate: Candidate) -> bool:
     """Tell whether a file that is not whole has not changed for so long that no copy goes on.
 
-    Both clocks count: a share's may be wrong, and a copy may be given the time of its original.
+    Only our own clock counts, from when the file was first seen as it is: a share's may be hours
+    off, and a copy may be given the time of its original. Our own that was set back counts too.
     """
-    stat = candidate.path.lstat()
-    now, patience = time.time(), context.study.settings.intake.patience_seconds
-    unchanged = (now - candidate.record.seen_at, now - max(stat.st_mtime, stat.st_ctime))
-    return patience == 0 or max(unchanged) >= patience
+    patience = context.study.settings.intake.patience_seconds
+    return patience == 0 or abs(time.time() - candidate.record.seen_at) >= patience
 
 
 def _unfinished(context: IntakeContext, missing: MissingPart) -> Verdict:

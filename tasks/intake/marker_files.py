@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from panels.files.durable import write_durably
+from panels.files.plain_file import NotRegular, open_regular
 from panels.text.errors import SettingsFault
 from tasks.store.ledger import TAKEN_IN, FileRecord, all_files
 from tasks.store.notes import forget, recall, remember_first
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 
+_MOST_BYTES = 1000
 MARKER = {"inbox": ".reconflow-inbox", "archive": ".reconflow-archive"}
 
 
@@ -101,8 +103,9 @@ def _sentence(kind: str, folder: Path, known: str, there: str | None) -> str:
 
 def _read(marker: Path) -> str | None:
     try:
-        return marker.read_text(encoding="utf-8", errors="replace").strip()
-    except (FileNotFoundError, NotADirectoryError):
+        with open_regular(marker, follow=True) as file:
+            return file.read(_MOST_BYTES).decode("utf-8", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError, NotRegular):
         return None
 
 

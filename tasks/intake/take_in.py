@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from panels.files.watchdog import steps_limited
 from panels.text.errors import SettingsFault
 from panels.text.printable import printable
 from tasks.intake.admit import Outcome, admit
@@ -32,13 +33,15 @@ class IntakeSummary:
 
     ``sentences`` say what is wrong with the sheets, what waits and why, and which identities were
     corrected; ``sheet_faults`` are those among them that somebody has to correct in a sheet,
-    ``inbox_faults`` what is not read in the inbox.
+    ``inbox_faults`` what is not read in the inbox. ``arriving`` files were seen for the first time,
+    or have changed since.
     """
 
     outcomes: tuple[Outcome, ...]
     sentences: tuple[str, ...]
     sheet_faults: tuple[str, ...] = ()
     inbox_faults: tuple[str, ...] = ()
+    arriving: int = 0
 
     def judged(self, state: State) -> int:
         """Count the files that this pass brought into a state."""
@@ -53,7 +56,7 @@ def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
     so that nothing is taken for removed, and UsageFault when the store knows nothing of the tubes
     that were taken in before.
     """
-    with study.store() as store, intake_lock(store):
+    with study.store() as store, intake_lock(store), steps_limited():
         _check_inbox(study, store)
         unknown = check_ledger(study, store)
         mark_folders(study, store)
@@ -97,6 +100,7 @@ def _take_in(
         sentences=_without_repeats(sentences),
         sheet_faults=_without_repeats(sheet_faults),
         inbox_faults=listing.faults,
+        arriving=sum(each.state == "settling" and not each.reason for each in open_files),
     )
 
 

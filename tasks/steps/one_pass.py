@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from gating.evaluation.engine import ENGINE_VERSION
+from panels.files.watchdog import noted_at_end, steps_limited, watch_folders
 from panels.text.errors import ReconflowError, StoreFault, UsageFault
 from panels.text.quoting import unexpected
 from tasks.intake.cytometers import ask_for_cytometers
 from tasks.intake.marker_files import check_folders
 from tasks.intake.sheet_notices import sheet_notices
-from tasks.intake.store_check import check_ledger
+from tasks.intake.store_check import check_ledger, is_store_missing
 from tasks.intake.take_in import IntakeSummary
 from tasks.publish.app_files import write_app
 from tasks.results.cohort_estimates import strata_of
@@ -39,6 +41,7 @@ from tasks.strategies.standing import newer_defaults
 from tasks.study.folder import Study, open_study
 from tasks.study.integrity import check_integrity, fail_altered
 from tasks.study.lock import study_lock
+from tasks.study.settings import read_settings
 from tasks.study.snapshot import StudySnapshot
 from tasks.tubes.corrections import binding_of
 from tasks.tubes.count_tube import CountingInputs, CountOutcome, counting_inputs
@@ -203,6 +206,14 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
     Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes
     or the settings name a column that patients.csv lacks.
     """
+    begun: list[int] = []
+    failed = partial(_note_failed, folder, kind, begun)
+    with noted_at_end(partial(_show_failed, folder), failed), steps_limited():
+        yield from _pass(folder, kind, begun)
+
+
+def _pass(folder: Path, kind: str, begun: list[int]) -> Iterator[Pass]:
+    """Give the one pass; its number is put into ``begun`` once it has one."""
     _check(open_study(folder))
     with study_lock(open_study(folder)):
         study = finish_promotions(open_study(folder))
@@ -215,6 +226,7 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
             ask_for_cytometers(study, store)
             _keep_versions(store, snapshot)
             run = begin_run(store, kind)
+            begun.append(run)
         this = Pass(snapshot, altered=altered)
         outcome: Literal["done", "failed"] = "failed"
         try:
@@ -229,6 +241,20 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
                 _say_failure(snapshot)
         with study.store() as store:
             keep_head(study, store)
+
+
+def _note_failed(folder: Path, kind: str, begun: Sequence[int], sentence: str) -> None:
+    """Note a pass that has to end where it is, while its own thread still waits for a folder."""
+    study = Study(folder.resolve(), read_settings(folder))
+    if is_store_missing(study):
+        return
+    with study.store() as store:
+        run = begun[0] if begun else begin_run(store, kind)
+        end_run(store, run, "failed", {"fault": sentence})
+
+
+def _show_failed(folder: Path, _sentence: str) -> None:
+    _say_failure(read_snapshot(Study(folder.resolve(), read_settings(folder))))
 
 
 def _say_failure(snapshot: StudySnapshot) -> None:
@@ -261,6 +287,7 @@ def study_folder(study: str) -> Path:
             "No study was named: set the parameter 'study' of the deployment (RECONFLOW_STUDY "
             "when it is deployed)."
         )
+    watch_folders([Path(study).absolute()])
     return Path(study).resolve()
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, text, update
 
+from panels.files.watchdog import note_progress
 from panels.text.errors import LeaseLost, StoreFault
 from tasks.store.fence import Held, address, holding
 from tasks.store.opening import Store, utc_now
@@ -142,6 +143,7 @@ class _Wait:
             )
             sys.stderr.flush()
             self.announced = True
+        note_progress()  # A wait for another pass is no standstill of this one.
         time.sleep(POLL_SECONDS)
 
 

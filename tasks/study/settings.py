@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import date
-from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
@@ -22,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from panels.files.watchdog import SHARE_SECONDS, watch_folders
 from panels.files.yaml_document import read_yaml
 from panels.text.errors import SettingsFault
 from panels.text.spelling import nearest
@@ -30,6 +30,7 @@ from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings
 from tasks.sheets.columns import FIRST_YEAR, IDENTITY_COLUMNS, LAST_YEAR
 from tasks.sheets.filename_pattern import compile_pattern
+from tasks.study.nested_folders import refuse_nested
 from tasks.study.setting_sentences import setting_sentence
 
 FILE_NAME = "study.yaml"
@@ -198,7 +199,10 @@ class UpSettings(_Settings):
 
 
 class StudySettings(_Settings):
-    """All settings of a study; folders are relative to the study folder unless absolute."""
+    """All settings of a study; folders are relative to the study folder unless absolute.
+
+    A folder that does not answer for ``share_seconds`` ends what waits for it.
+    """
 
     study: str = Field(min_length=1, max_length=200)
     start: Day | None = None
@@ -210,6 +214,7 @@ class StudySettings(_Settings):
     archive: Words = "archive"
     quarantine: Words = "quarantine"
     results: Words = "results"
+    share_seconds: float = Field(default=SHARE_SECONDS, ge=1, le=3600)
     intake: IntakeSettings = IntakeSettings()
     strategies: Mapping[str, Pin] = Field(default_factory=lambda: dict(SHIPPED_STRATEGIES))
     limits: LimitSettings = LimitSettings()
@@ -260,12 +265,25 @@ class StudySettings(_Settings):
 
 
 def load_settings(folder: Path) -> StudySettings:
-    """Read ``study.yaml`` of a study folder.
+    """Read ``study.yaml`` of a study folder, whose folders are watched from now on.
 
     Raises SettingsFault naming file, line, key and what was expected.
-
-    Nothing has to be set: an unnamed study is called as its folder is.
     """
+    watch_folders([folder])
+    settings, lines = _read(folder)
+    folders = {name: getattr(settings, name) for name in FOLDERS}
+    watch_folders((folder / each for each in folders.values()), settings.share_seconds)
+    refuse_nested(folder, folders, lines)
+    return settings
+
+
+def read_settings(folder: Path) -> StudySettings:
+    """Read ``study.yaml`` as ``load_settings`` does, and look at no folder that it names."""
+    return _read(folder)[0]
+
+
+def _read(folder: Path) -> tuple[StudySettings, dict[str, int]]:
+    """Read the settings, none of which has to be set, and in which line each key stands."""
     path = folder / FILE_NAME
     try:
         document = read_yaml(path, SettingsFault, days=DAYS)
@@ -288,24 +306,7 @@ def load_settings(folder: Path) -> StudySettings:
         sentences = (setting_sentence(path, each, lines, StudySettings) for each in first)
         raise SettingsFault("\n".join(sentences)) from error
     document.refuse_truths(settings, SettingsFault)
-    _refuse_nested(folder, settings, lines)
-    return settings
-
-
-def _refuse_nested(folder: Path, settings: StudySettings, lines: Mapping[str, int]) -> None:
-    """Refuse folders of which one lies in another: reasons would be taken for dropped files."""
-    places = {name: os.path.realpath(folder / getattr(settings, name)) for name in FOLDERS}
-    for name, other in permutations(FOLDERS, 2):
-        if not Path(places[name]).is_relative_to(places[other]):
-            continue
-        set_here = name if name in lines else other
-        where = f"{folder / FILE_NAME}"
-        where += f", line {lines[set_here]}" if set_here in lines else ""
-        lies = "is the same folder as" if places[name] == places[other] else "lies in"
-        raise SettingsFault(
-            f"{where}: {set_here}: {name} ({places[name]}) {lies} {other} ({places[other]}). "
-            f"Give each of {', '.join(FOLDERS)} a folder of its own, in none of the others."
-        )
+    return settings, lines
 
 
 def _known_fields(names: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ study: {name}                      # the name on reports
 # archive: archive
 # quarantine: quarantine
 # results: results
+# share_seconds: 60                 # a folder that does not answer for so long ends what waits for it
 
 # intake:
 #   mode: move                      # leave: nothing in the inbox is touched

@@ -126,7 +126,7 @@ def look_again() -> None:
     """Change nothing between two looks."""
 
 
-def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(
+def test_watch_goes_on_after_wrong_settings_and_makes_one_pass_of_a_burst(
     prefect_api: str, study: Study, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = study.folder / "study.yaml"
@@ -137,11 +137,18 @@ def test_watch_goes_on_when_the_settings_are_wrong_for_a_while(
         write_tube(study.inbox / "b.fcs", seed=2)
 
     file.write_text(f"{right}wrokers: 1\n", encoding="utf-8")
-    watch_study(study.folder, 0.2, Looks(look_again, look_again, correct))
+
+    def drop_another() -> None:
+        write_tube(study.inbox / "a.fcs")
+
+    burst = (correct, drop_another, look_again)
+    watch_study(study.folder, 0.2, Looks(look_again, look_again, *burst))
+    assert is_counted(study, "a.fcs")
     assert is_counted(study, "b.fcs")
     said = capfd.readouterr().err
+    assert said.count("counted, 0 failed") == 1
     assert said.count("there is no setting 'wrokers'") == 1
-    assert said.index("'wrokers'") < said.index("1 counted")
+    assert said.index("'wrokers'") < said.index("2 counted")
 
 
 def test_watch_does_not_run_a_pass_in_vain_at_every_look(
@@ -159,6 +166,7 @@ def test_watch_does_not_run_a_pass_in_vain_at_every_look(
         study.folder,
         0.2,
         Looks(
+            look_again,
             lambda: study.patients_sheet.write_text(patients, encoding="utf-8"),
             *[look_again] * 5,
             lambda: monkeypatch.setattr(watch, "AGAIN_SECONDS", 0.0),

@@ -419,6 +419,32 @@ def test_a_file_renamed_while_it_waits_stays_one_file(tmp_path: Path) -> None:
     assert states(study) == {"good.fcs": "accepted"}
 
 
+def test_a_file_that_gets_its_name_when_its_copy_ends_is_taken_then(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", [GOOD])
+    part = write_tube(study.inbox / "good.fcs.part")
+    take_in(study)
+    assert states(study) == {}
+    part.rename(study.inbox / "good.fcs")
+    take_in(study)
+    assert states(study) == {"good.fcs": "accepted"}
+
+
+def test_names_that_differ_in_case_are_two_tubes_and_in_how_an_umlaut_is_written_one(
+    tmp_path: Path,
+) -> None:
+    names = ("tube.fcs", "Tube.fcs", "Mu\u0308ller.fcs")  # as macOS writes it
+    written = (*names[:2], "M\u00fcller.fcs")
+    rows = [f"{name},P01,2026-02-0{day}T08:30,bcell" for day, name in enumerate(written, 1)]
+    study = make_study(tmp_path / "s", rows)
+    for seed, name in enumerate(names):
+        write_tube(study.inbox / name, seed=seed)
+    take_in(study)
+    assert states(study) == dict.fromkeys(names, "accepted")
+    with study.store() as store:
+        days = {tube.file.inbox_path: tube.identity.collected.day for tube in taken_in(store)}
+    assert days == dict(zip(names, (1, 2, 3), strict=True))
+
+
 def test_a_missing_share_is_said_and_nothing_is_taken_for_removed(tmp_path: Path) -> None:
     share = tmp_path / "share"
     study = make_study(tmp_path / "s", settings=f"{AT_ONCE}inbox: {share}\n")

@@ -12,11 +12,12 @@ import pytest
 
 from flows.commands.pass_summary import pass_text
 from flows.commands.status import status_document, status_text
-from flows.watch import _print
+from flows.watch import say
 from panels.files.plain_file import NotRegular, regular_sha256
 from panels.text.errors import SettingsFault
 from panels.text.printable import printable
 from tasks.intake.inbox import list_inbox
+from tasks.intake.marker_files import MARKER
 from tasks.intake.retry import retry
 from tasks.intake.scan import scan_inbox
 from tasks.intake.take_in import take_in
@@ -172,7 +173,7 @@ def test_a_name_does_nothing_to_a_terminal(
         pass_text(document | {"sentences": summary.sentences, "report": ""}),
         status_text(status_document(study, None)),
     ]
-    _print(next(sentence for sentence in summary.sentences if "link" in sentence))
+    say(next(sentence for sentence in summary.sentences if "link" in sentence))
     shown += [
         capsys.readouterr().err,
         *(path.read_text("utf-8") for path in study.quarantine.glob("*.reason.txt")),
@@ -475,6 +476,17 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
         for follow in (True, False):
             with pytest.raises(NotRegular, match="it is a"):
                 regular_sha256(tmp_path / name, follow=follow)
+
+
+def test_a_pipe_in_the_place_of_a_marker_is_not_waited_for(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s")
+    take_in(study)
+    marker = study.inbox / MARKER["inbox"]
+    marker.unlink()
+    os.mkfifo(marker)
+    with ends_within(60):
+        take_in(study)
+    assert marker.is_file()
 
 
 # -- what killed passes leave

@@ -172,13 +172,24 @@ def test_other_refusals_do_not_wait(tmp_path: Path) -> None:
     assert only(study).state == "quarantined"
 
 
-def test_a_file_that_nobody_has_touched_for_long_is_refused_at_once(tmp_path: Path) -> None:
-    study = study_of(tmp_path / "s", "move", 0.2)
+@pytest.mark.parametrize("hours", [-500_000, -3, 3])
+def test_the_clock_of_a_share_refuses_no_copy_that_is_under_way(
+    tmp_path: Path, hours: float
+) -> None:
+    study = study_of(tmp_path / "s", "move", 600)
     whole = write_tube(tmp_path / "whole.fcs").read_bytes()
-    (study.inbox / "good.fcs").write_bytes(whole[:2000])
-    time.sleep(0.3)
+    copy = study.inbox / "good.fcs"
+    copy.write_bytes(whole[:2000])
+    other_clock = max(time.time() + hours * 3600, 0)
+    os.utime(copy, (other_clock, other_clock))
+    for _ in range(2):
+        take_in(study)
+        assert only(study).state == "settling"
+        assert only(study).reason.startswith("The copy is not finished: ")
+    copy.write_bytes(whole)
+    os.utime(copy, (other_clock, other_clock))
     take_in(study)
-    assert only(study).state == "quarantined"
+    assert only(study).state == "accepted"
 
 
 def test_the_time_until_a_refusal_follows_the_settling_time_unless_it_is_set(

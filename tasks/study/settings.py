@@ -33,6 +33,7 @@ from tasks.kinetics.nca_rules import NcaRules
 from tasks.kinetics.recovery import RecoverySettings
 from tasks.sheets.columns import FIRST_YEAR, IDENTITY_COLUMNS, LAST_YEAR
 from tasks.sheets.filename_pattern import compile_pattern
+from tasks.study.runner import RunnerSettings
 
 FILE_NAME = "study.yaml"
 FOLDERS = ("inbox", "archive", "quarantine", "results")
@@ -203,6 +204,7 @@ class StudySettings(_Settings):
     explore: ExploreSettings = ExploreSettings()
     nightly: NightlySettings = NightlySettings()
     notify: NotifySettings = NotifySettings()
+    runner: RunnerSettings = RunnerSettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())
 

@@ -34,6 +34,9 @@ PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 2.0
 """How often it is looked which workers are there."""
 CLOSE_SECONDS = 5.0
+MOST_DEATHS = 3
+"""So often the same work is given to others when all are gone that were to do it."""
+_DIED = "Workers died at this work, perhaps for lack of memory."
 
 
 class Cluster:
@@ -73,7 +76,7 @@ class Cluster:
         """
         piece = pickle.dumps((work, args, held()))
         until = time.monotonic() + self._longest_seconds
-        while True:
+        for _ in range(MOST_DEATHS):
             client, usable = self.ready()
             future = self._submit(client, usable, work.__name__, piece)
             while not _has_ended(client, future) and self.ready()[1] & usable:
@@ -83,6 +86,7 @@ class Cluster:
                 result: R = self._result(future)
                 return result
             future.cancel()  # the workers it was for are gone, and others came
+        raise OSError(_DIED)
 
     def ready(self) -> tuple["Client", frozenset[str]]:
         """Connect where that is necessary, and give the addresses of the workers to be used.
@@ -194,7 +198,7 @@ class Cluster:
                 raise self._ended from error
             raise OSError(f"The connection to the Dask scheduler {self._address} broke.") from error
         except KilledWorker as error:
-            raise OSError("Workers died at this work, perhaps for lack of memory.") from error
+            raise OSError(_DIED) from error
 
     def _give_up(self, client: "Client", future: "Future") -> NoReturn:
         """Raise TimeoutError for work that does not end, and have its worker started anew."""

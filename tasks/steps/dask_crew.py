@@ -62,7 +62,7 @@ class Crew:
         except TimeoutError:
             against = f"it does not answer within {ASKING_SECONDS:g} seconds"
         except Exception as error:  # noqa: BLE001 - whatever a strange worker raises, it gets no work
-            against = f"it has no reconflow, or another ({type(error).__name__}). Install it there as here"
+            against = f"it has no reconflow, or another ({type(error).__name__}). Install it there"
         return f"The Dask worker {address}{host} is not used: {against}." if against else ""
 
     def _differences(self, theirs: Installation) -> str:
@@ -73,6 +73,8 @@ class Crew:
                 f"it has {theirs.threads} threads. Start it with --nthreads 1, and with --nworkers "
                 f"for as many processes as it shall be"
             )
+        if not theirs.guarded:
+            return "nothing starts it anew when it hangs. Start it without --no-nanny"
         differing = [
             f"{part} is {theirs.parts.get(part, 'none')} there and {there} here"
             for part, there in mine.parts.items()

@@ -11,7 +11,7 @@ import platform
 import socket
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -34,13 +34,15 @@ SEEING_SECONDS = 20.0
 class Installation:
     """What has to be the same on every worker, lest one counts otherwise or misreads its work.
 
-    ``computer`` stands for a boot of one computer, ``parts`` for what is installed, by name.
+    ``computer`` stands for a boot of one computer, ``parts`` for what is installed, by name. A
+    worker that is ``guarded`` has a process beside it that starts it anew when it hangs or dies.
     """
 
     host: str
     computer: str
-    threads: int
     parts: Mapping[str, str]
+    threads: int = 1
+    guarded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,15 @@ _GIVEN: dict[str, tuple[str, object]] = {}
 time, so one that was killed leaves no more than this behind."""
 
 
-def installation(threads: int = 1) -> Installation:
-    """Describe this process, which does its work in so many threads."""
-    return Installation(socket.gethostname(), _computer(), threads, _parts())
+def installation() -> Installation:
+    """Describe the program and the computer of this process."""
+    return Installation(socket.gethostname(), _computer(), _parts())
 
 
 async def describe(dask_worker: Any) -> Installation:
     """Describe this worker, which Dask puts in."""
-    return installation(dask_worker.state.nthreads)
+    threads, guarded = dask_worker.state.nthreads, dask_worker.nanny is not None
+    return replace(installation(), threads=threads, guarded=guarded)
 
 
 async def accept(given: Given) -> tuple[str, str]:

@@ -67,6 +67,7 @@ _LAST = """
 #   when: trouble                   # always: after every night
 
 # workers: 4                        # as many as there are processors
+# runner: {{kind: dask, address: "tls://host:8786"}}   # workers of a Dask cluster instead, on other computers too: docs/hosts.md
 """
 TEMPLATE = _FIRST + PINS + _LAST
 

@@ -4,6 +4,7 @@ Every worker is asked first whether it is the same program and sees the same stu
 (tasks/steps/dask_crew.py), and is handed with that question, once, what all pieces of work share.
 """
 
+import logging
 import pickle
 import threading
 import time
@@ -145,34 +146,34 @@ class Cluster:
 
     def _look(self, client: "Client") -> None:
         """See which workers there are; ends all work when none was to be used for long."""
-        self._refuse_open_ports(client)
-        self._usable = self._crew.look(client)
+        known = client.scheduler_info()
+        present = known.get("workers", {})
+        for address in (known.get("address", self._address), *present):
+            self._refuse_open_port(address)
+        self._usable = self._crew.look(client, present)
         self._looked_at = time.monotonic()
         if self._usable:
             self._seen_at, self._was_usable = self._looked_at, True
             return
         refusals = self._crew.refusals()
-        if (
-            refusals and not self._was_usable
-        ) or self._looked_at - self._seen_at > PATIENCE_SECONDS:
-            none = "none is connected to it. Start one: dask worker …"
+        all_refused = bool(refusals) and not self._was_usable
+        if all_refused or self._looked_at - self._seen_at > PATIENCE_SECONDS:
+            why = "\n".join(refusals) or "None is connected to it. Start one: dask worker …"
             self._ended = RunnerFault(
-                f"The Dask scheduler at {self._address} has no worker for this study: "
-                + ("\n".join(refusals) or none)
+                f"The Dask scheduler at {self._address} has no worker for this study.\n{why}"
             )
             raise self._ended
 
-    def _refuse_open_ports(self, client: "Client") -> None:
-        """Raise SettingsFault where the cluster takes programs from whoever reaches it."""
-        known = client.scheduler_info()
-        for address in (known["address"], *known["workers"]):
-            if not self._study.settings.runner.may_use(address):
-                raise SettingsFault(
-                    f"{self._study.folder / FILE_NAME}: runner: a part of the Dask cluster listens "
-                    f"at {address}, where whoever reaches it can run programs. Start scheduler and "
-                    f"workers with --host 127.0.0.1, or use tls:// (docs/hosts.md), or set "
-                    f"insecure: true if nobody else can reach that network."
-                )
+    def _refuse_open_port(self, address: str) -> None:
+        """Raise SettingsFault where a part of the cluster does what whoever reaches it says."""
+        if self._study.settings.runner.may_use(address):
+            return
+        raise SettingsFault(
+            f"{self._study.folder / FILE_NAME}: runner: a part of the Dask cluster listens at "
+            f"{address}, where whoever reaches it can run programs. Start scheduler and workers "
+            f"with --host 127.0.0.1, or use tls:// (docs/hosts.md), or set insecure: true if "
+            f"nobody else can reach that network."
+        )
 
     def _submit(
         self, client: "Client", usable: frozenset[str], called: str, piece: bytes
@@ -224,6 +225,8 @@ def _connect(address: str) -> "Client":
             f"study.yaml: runner: kind: dask needs the package '{error.name}': install "
             f"reconflow[dask]."
         ) from error
+    for name in ("distributed", "distributed.client"):  # what it logs of a lost scheduler, we say
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except TypeError as error:

@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,25 +35,28 @@ class Crew:
         self._judged: dict[str, str] = {}
         self._mine = installation()
 
-    def look(self, client: "Client") -> frozenset[str]:
+    def look(self, client: "Client", present: Collection[str]) -> frozenset[str]:
         """Give the addresses of the workers that may be used now; those that are new are asked."""
-        present = set(client.scheduler_info()["workers"])
-        new = sorted(present - self._judged.keys())
+        new = sorted(set(present) - self._judged.keys())
         if new:
             with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
-                verdicts = threads.map(lambda address: self._judge(client, address), new)
-                self._judged |= dict(zip(new, verdicts, strict=True))
-        for address in new:
-            if self._judged[address]:
-                self._note(self._judged[address])
-        return frozenset(each for each in present if not self._judged[each])
+                verdicts = list(threads.map(lambda address: self._judge(client, address), new))
+            for address, against in zip(new, verdicts, strict=True):
+                if against is not None:
+                    self._judged[address] = against
+                if against:
+                    self._note(against)
+        return frozenset(each for each in present if self._judged.get(each) == "")
 
     def refusals(self) -> list[str]:
         """Give a sentence for each worker that may not be used."""
         return [each for each in self._judged.values() if each]
 
-    def _judge(self, client: "Client", address: str) -> str:
-        """Ask a worker what it is and whether it sees the study; gives what speaks against it."""
+    def _judge(self, client: "Client", address: str) -> str | None:
+        """Ask a worker what it is and whether it sees the study.
+
+        Gives what speaks against it, and None where it went away meanwhile.
+        """
         host = ""
         try:
             theirs = _asked(client, address, describe)
@@ -61,6 +64,8 @@ class Crew:
             against = self._differences(theirs) or self._handed(client, address)
         except TimeoutError:
             against = f"it does not answer within {ASKING_SECONDS:g} seconds"
+        except (OSError, KeyError):
+            return None
         except Exception as error:  # noqa: BLE001 - whatever a strange worker raises, it gets no work
             against = f"it has no reconflow, or another ({type(error).__name__}). Install it there"
         return f"The Dask worker {address}{host} is not used: {against}." if against else ""

@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from panels.text.errors import RunnerFault, SettingsFault
-from tasks.steps.dask_crew import Crew, put_down
+from tasks.steps.dask_crew import Crew, open_port, put_down
 from tasks.steps.dask_worker import Given, forget, work_on
 from tasks.store.fence import held
 from tasks.study.folder import Study
@@ -37,6 +37,7 @@ LOOK_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
 MOST_DEATHS = 3
 """So often the same work is given to others when all are gone that were to do it."""
+_CERTIFIED = " with a certificate of the same authority"
 _DIED = "Workers died at this work, perhaps for lack of memory."
 
 
@@ -129,6 +130,10 @@ class Cluster:
             self._client = _connect(self._address)
         except OSError as error:
             self._not_there(error)
+        listens_at = self._client.scheduler_info().get("address", self._address)
+        if not self._study.settings.runner.may_use(listens_at):
+            self._ended = RunnerFault(f"The Dask scheduler {open_port(listens_at)}.")
+            raise self._ended
         self._crew = Crew(self._given, self._note)
         self._looked_at, self._seen_at = 0.0, time.monotonic()
         return self._client
@@ -136,8 +141,8 @@ class Cluster:
     def _not_there(self, error: OSError) -> NoReturn:
         sentence = (
             f"No Dask scheduler answers at {self._address} within {CONNECT_SECONDS:g} seconds: "
-            f"start it, or correct runner in {self._study.folder / FILE_NAME}. What was counted "
-            f"before is kept."
+            f"start it{_CERTIFIED * self._address.startswith('tls://')}, or correct runner in "
+            f"{self._study.folder / FILE_NAME}. What was counted before is kept."
         )
         if self._lost_at and time.monotonic() - self._lost_at < GONE_SECONDS:
             raise OSError(sentence) from error
@@ -146,11 +151,7 @@ class Cluster:
 
     def _look(self, client: "Client") -> None:
         """See which workers there are; ends all work when none was to be used for long."""
-        known = client.scheduler_info()
-        present = known.get("workers", {})
-        for address in (known.get("address", self._address), *present):
-            self._refuse_open_port(address)
-        self._usable = self._crew.look(client, present)
+        self._usable = self._crew.look(client, client.scheduler_info().get("workers", {}))
         self._looked_at = time.monotonic()
         if self._usable:
             self._seen_at, self._was_usable = self._looked_at, True
@@ -163,17 +164,6 @@ class Cluster:
                 f"The Dask scheduler at {self._address} has no worker for this study.\n{why}"
             )
             raise self._ended
-
-    def _refuse_open_port(self, address: str) -> None:
-        """Raise SettingsFault where a part of the cluster does what whoever reaches it says."""
-        if self._study.settings.runner.may_use(address):
-            return
-        raise SettingsFault(
-            f"{self._study.folder / FILE_NAME}: runner: a part of the Dask cluster listens at "
-            f"{address}, where whoever reaches it can run programs. Start scheduler and workers "
-            f"with --host 127.0.0.1, or use tls:// (docs/hosts.md), or set insecure: true if "
-            f"nobody else can reach that network."
-        )
 
     def _submit(
         self, client: "Client", usable: frozenset[str], called: str, piece: bytes

@@ -58,6 +58,8 @@ class Crew:
         Gives what speaks against it, and None where it went away meanwhile.
         """
         host = ""
+        if not self._given.study.settings.runner.may_use(address):
+            return f"The Dask worker {open_port(address)}."
         try:
             theirs = _asked(client, address, describe)
             host = f" on {shown(theirs.host)}"
@@ -108,6 +110,15 @@ class Crew:
         ):
             return f"what it writes into {put_down.parent.parent} is not seen here"
         return ""
+
+
+def open_port(address: str) -> str:
+    """Say why a part of the cluster at such an address is not used."""
+    return (
+        f"{address} is not used: whoever reaches it can run programs there. Start it with "
+        f"--host 127.0.0.1, or use tls:// (docs/hosts.md), or set insecure: true in study.yaml if "
+        f"nobody else can reach that network"
+    )
 
 
 @contextmanager

@@ -32,6 +32,8 @@ GONE_SECONDS = 40.0
 """A scheduler that went away is looked for at least so long before the pass is given up."""
 PATIENCE_SECONDS = 60.0
 """A pass waits so long for a worker that it may use: one that died is started anew."""
+GRACE_SECONDS = 10.0
+"""Where all workers were refused at the beginning, others may be about to come."""
 LOOK_SECONDS = 2.0
 """How often it is looked which workers are there."""
 CLOSE_SECONDS = 5.0
@@ -156,9 +158,9 @@ class Cluster:
         if self._usable:
             self._seen_at, self._was_usable = self._looked_at, True
             return
-        refusals = self._crew.refusals()
+        refusals, waited = self._crew.refusals(), self._looked_at - self._seen_at
         all_refused = bool(refusals) and not self._was_usable
-        if all_refused or self._looked_at - self._seen_at > PATIENCE_SECONDS:
+        if waited > (GRACE_SECONDS if all_refused else PATIENCE_SECONDS):
             why = "\n".join(refusals) or "None is connected to it. Start one: dask worker …"
             self._ended = RunnerFault(
                 f"The Dask scheduler at {self._address} has no worker for this study.\n{why}"

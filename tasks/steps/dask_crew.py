@@ -17,8 +17,11 @@ from tasks.study.folder import Study
 if TYPE_CHECKING:
     from distributed import Client
 
-ASKING_SECONDS = 30.0
-"""A worker that does not say within this what it is gets no work."""
+ASKING_SECONDS = 60.0
+"""A worker that does not say within this what it is gets no work.
+
+It has to load this program first, perhaps from a share.
+"""
 ASKED_AT_ONCE = 8
 MOST_NAMED = 3
 """So many differences of a worker are named."""

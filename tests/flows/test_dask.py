@@ -90,6 +90,7 @@ def test_a_pass_whose_scheduler_goes_away_fails_with_a_sentence_and_the_next_end
 ) -> None:
     monkeypatch.setattr(dask_cluster, "CONNECT_SECONDS", 2.0)
     monkeypatch.setattr(dask_cluster, "GONE_SECONDS", 1.0)
+    monkeypatch.setattr(dask_cluster, "GRACE_SECONDS", 0.0)
     with a_cluster(tmp_path / "cluster") as cluster:
         cluster.worker()
         study = uncounted(counted_patient, tmp_path / "s", cluster.setting)

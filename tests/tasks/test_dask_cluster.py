@@ -112,7 +112,10 @@ def test_work_that_does_not_end_is_given_up_and_the_next_is_done(study: Study) -
         slow.close()
 
 
-def test_workers_work_under_the_lock_of_their_pass_and_not_once_it_is_lost(study: Study) -> None:
+def test_workers_work_under_the_lock_of_their_pass_and_not_once_it_is_lost(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_cluster, "GRACE_SECONDS", 0.0)
     with study.store() as store, lease(store, "run"):
         mine = held()
         with at_work(study, study):

@@ -89,7 +89,9 @@ class Cluster:
             if future.status != "pending":
                 result: R = self._result(future)
                 return result
-            future.cancel()  # the workers it was for are gone, and others came
+            # Those it was for are gone and others came; Dask would wait for ever for the former
+            # (its issue 7346).
+            future.cancel()
         raise OSError(_DIED)
 
     def ready(self) -> tuple["Client", frozenset[str]]:

@@ -17,7 +17,7 @@ from tasks.study.folder import Study
 if TYPE_CHECKING:
     from distributed import Client
 
-ASKING_SECONDS = 60.0
+ASKING_SECONDS = 120.0
 """A worker that does not say within this what it is gets no work.
 
 It has to load this program first, perhaps from a share.

@@ -96,9 +96,14 @@ async def accept(given: Given) -> tuple[str, str]:
     Other work of this process goes on meanwhile.
     """
     try:
-        return await asyncio.wait_for(asyncio.to_thread(_accept, given), SEEING_SECONDS)
+        answer, against = await asyncio.wait_for(asyncio.to_thread(_see, given), SEEING_SECONDS)
     except TimeoutError:
         return "", f"its share does not answer within {SEEING_SECONDS:g} seconds"
+    if not against:
+        # Not counted as the share's time: it loads what the work needs.
+        shared = await asyncio.to_thread(pickle.loads, given.shared)
+        _GIVEN[str(given.study.folder)] = given.name, shared
+    return answer, against
 
 
 def work_on(folder: str, name: str, piece: bytes) -> object:
@@ -119,14 +124,13 @@ def forget(folder: str, name: str) -> None:
         del _GIVEN[folder]
 
 
-def _accept(given: Given) -> tuple[str, str]:
+def _see(given: Given) -> tuple[str, str]:
+    """Look for what the pass put down and for its lock; gives what ``accept`` does."""
     try:
         answer = _answer(given.study, given.sight)
         _see_store(given)
     except (OSError, ReconflowError) as error:
         return "", str(error)
-    shared = pickle.loads(given.shared)  # noqa: S301 - who may call a worker is Dask's to decide
-    _GIVEN[str(given.study.folder)] = given.name, shared
     return answer, ""
 
 

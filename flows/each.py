@@ -7,10 +7,16 @@ from prefect import Task
 
 from flows.progress import track
 from panels.files.watchdog import note_progress
+from panels.text.errors import RunnerFault
 from tasks.steps.worker_pool import workers
+from tasks.study.folder import Study
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+MOST_AT_ONCE = 32
+"""So many pieces of work can be under way at once, each with a thread that waits for it; more
+workers than that have nothing to do."""
 
 
 def each(
@@ -18,23 +24,27 @@ def each(
     shared: object,
     items: Sequence[Item],
     *,
-    processes: int,
+    study: Study,
+    note: Callable[[str], None] = lambda _: None,
     unexpected: Callable[[Item, BaseException], Result] | None = None,
 ) -> list[Result]:
     """Submit ``step(item)`` for every item and give the results in the items' order.
 
-    ``shared`` is what the work of all items needs; each of the ``processes`` is given it once.
-    ``unexpected`` turns an error that survived its retries into a result, so that one item does not
-    stop the others.
+    ``shared`` is what the work of all items needs; each worker that ``study`` asks for is given it
+    once. ``note`` is told a sentence of each worker that may not be used. ``unexpected`` turns an
+    error that survived its retries into a result, so that one item does not stop the others. Raises
+    RunnerFault when nobody is left to do the work.
     """
     if not items:
         return []
     show = track(step.name)
     results: list[Result] = []
-    with workers(processes, len(items), shared):
+    with workers(study.settings.workers, len(items), shared, study, note):
         futures = [step.submit(item) for item in items]
         for done, (item, future) in enumerate(zip(items, futures, strict=True), 1):
             result = future.result(raise_on_failure=unexpected is None)
+            if isinstance(result, RunnerFault):
+                raise result
             if unexpected and isinstance(result, BaseException):
                 result = unexpected(item, result)
             note_progress()

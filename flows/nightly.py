@@ -10,7 +10,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 import flows.one_thread  # noqa: F401 - before anything imports numpy
 from flows.artifacts import show_patient, show_report
-from flows.each import each, once
+from flows.each import MOST_AT_ONCE, each, once
 from flows.notify import night_ended, night_failed
 from flows.served_study import served_study
 from panels.files.watchdog import watchdog
@@ -26,8 +26,8 @@ from tasks.steps.prefect_tasks import (
     take_in_files,
 )
 
-THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
-"""Threads only wait here: the work is done in processes (tasks/steps/worker_pool.py)."""
+THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=MOST_AT_ONCE))
+"""Threads only wait here: the work is done elsewhere (tasks/steps/worker_pool.py)."""
 
 
 @flow(
@@ -47,7 +47,7 @@ def nightly(study: str) -> dict[str, Any]:
     folder, log = served_study(study), get_run_logger()
     with one_pass(folder, "nightly") as this:
         this.note_intake(take_in_files(folder))
-        run_each = partial(each, processes=this.snapshot.study.settings.workers)
+        run_each = partial(each, study=this.study, note=this.note_worker)
         measured = run_each(measure, this.snapshot, this.references(), unexpected=this.note_failure)
         tubes = this.tubes()
         this.counted = run_each(count, this.counting, tubes, unexpected=this.note_failure)

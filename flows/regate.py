@@ -7,7 +7,7 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 import flows.one_thread  # noqa: F401 - before anything imports numpy
-from flows.each import each
+from flows.each import MOST_AT_ONCE, each
 from flows.served_study import served_study
 from panels.files.watchdog import watchdog
 from panels.text.quoting import unexpected
@@ -24,7 +24,7 @@ from tasks.concordance.recount import (
 from tasks.steps.one_pass import one_pass
 from tasks.steps.prefect_tasks import recount
 
-THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=8))
+THREADS = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=MOST_AT_ONCE))
 
 
 @flow(name="regate", task_runner=THREADS)
@@ -43,7 +43,8 @@ def regate(study: str, strategy: str) -> dict[str, Any]:
             recount,
             recount_inputs(snapshot, compared),
             tubes_to_compare(archive, compared),
-            processes=archive.settings.workers,
+            study=archive,
+            note=this.note_worker,
             unexpected=_unexpected,
         )
         faults += [f"{tube.tube_sha256[:12]}: {tube.fault}" for tube in recounts if tube.fault]

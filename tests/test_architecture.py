@@ -94,6 +94,7 @@ def test_every_contract_of_the_rooms_is_stated() -> None:
         "pure-rooms",
         "pure-arithmetic",
         "one-door-to-prefect",
+        "one-door-to-dask",
     }
 
 

@@ -10,6 +10,7 @@ One tree, so that a caller can tell whose fault it is::
     │   └── CompensationFault  no spill where one is needed, or one that cannot be inverted
     ├── StoreFault           the store cannot be used: a full disk, a damaged file
     │   └── StoreBusy        the same, but it may pass: locked, or a server that does not answer
+    ├── RunnerFault          the cluster that does the work is gone, or has no worker to be used
     ├── LeaseLost            another process took the study's lock over
     ├── StateConflict        another process changed what this one was about to change
     └── UsageFault           the call, the settings, a sheet or a strategy is wrong: exit code 2
@@ -55,6 +56,10 @@ class StoreFault(ReconflowError):
 
 class StoreBusy(StoreFault):
     """The store cannot be used now, and perhaps can in a while."""
+
+
+class RunnerFault(ReconflowError):
+    """The cluster that does the work cannot be reached, or none of its workers may be used."""
 
 
 class LeaseLost(ReconflowError):

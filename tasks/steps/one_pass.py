@@ -66,6 +66,7 @@ class Pass:
     faults: list[str] = field(default_factory=list)
     world_faults: list[str] = field(default_factory=list)
     maps: list[str] = field(default_factory=list)
+    refused_workers: list[str] = field(default_factory=list)
     seen: dict[str, FileRecord] = field(default_factory=dict)
     report: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
@@ -174,6 +175,11 @@ class Pass:
     def cohort_is_due(self) -> bool:
         """Tell whether the cohort's tables have to be written anew although no patient's were."""
         return cohort_is_due(self.study)
+
+    def note_worker(self, sentence: str) -> None:
+        """Keep what speaks against a worker of the cluster; each block of work asks it again."""
+        if sentence not in self.refused_workers:
+            self.refused_workers.append(sentence)
 
     def note_failure(self, tube_sha256: str, error: BaseException) -> CountOutcome:
         """Record an unexpected error against its tube, so that the night goes on.
@@ -327,6 +333,7 @@ def _summary(this: Pass) -> dict[str, Any]:
             *warnings,
             *newer_defaults(snapshot),
             *this.maps,
+            *this.refused_workers,
         ],
         "sheet_faults": [
             *taken.sheet_faults,

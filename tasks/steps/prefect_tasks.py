@@ -19,7 +19,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from panels.text.errors import LeaseLost, ReconflowError, StoreBusy
+from panels.text.errors import LeaseLost, ReconflowError, RunnerFault, StoreBusy
 from panels.text.quoting import unexpected
 from tasks.concordance.recount import Recount
 from tasks.intake.take_in import IntakeSummary
@@ -99,7 +99,7 @@ def patient_tables(inputs: PatientInputs) -> str | None:
 
     try:
         apart(build_patient, inputs)
-    except (StoreBusy, LeaseLost):
+    except (StoreBusy, LeaseLost, RunnerFault):
         raise
     except ReconflowError as fault:
         return f"{inputs.patient}: {fault}"

@@ -11,7 +11,6 @@ starts; a piece of work is then named by an id.
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
@@ -20,10 +19,11 @@ from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from panels.text.quoting import note_place, unexpected
-from tasks.store.fence import Held, held, holding
+from tasks.steps.piece_of_work import do_piece
+from tasks.store.fence import Held, held
+from tasks.study.folder import Study
 
 R = TypeVar("R")
 
@@ -43,7 +43,7 @@ class Workers:
         self, number: int, shared: object, longest_seconds: float = LONGEST_SECONDS
     ) -> None:
         self._number = number
-        self._shared = shared
+        self.shared = shared
         self._longest_seconds = longest_seconds
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class Workers:
         """
         if self._number < 2:
             with self._lock:
-                return work(self._shared, *args)
+                return work(self.shared, *args)
         pool = self._ready_pool()
         try:
             future = pool.submit(_run_in_worker, work, args, held())
@@ -78,16 +78,8 @@ class Workers:
                 f"share answer?"
             ) from error
 
-    def aside(self, work: Callable[..., R]) -> R:
-        """Give the result of ``work(shared)``, done in a process that ends with it.
-
-        Raises as ``run`` does.
-        """
-        alone = Workers(2, self._shared, self._longest_seconds)
-        try:
-            return alone.run(work)
-        finally:
-            alone.close()
+    def ready(self) -> None:
+        """Start nothing yet: processes are started when the first work comes."""
 
     def close(self) -> None:
         """End the processes without waiting for work that has not begun."""
@@ -102,7 +94,7 @@ class Workers:
                     self._number,
                     mp_context=spawn,
                     initializer=_begin,
-                    initargs=(os.getpid(), self._shared),
+                    initargs=(os.getpid(), self.shared),
                 )
             return self._pool
 
@@ -124,20 +116,48 @@ class Workers:
         broken.shutdown()
 
 
-_WORKERS: ContextVar[Workers] = ContextVar("workers")
+class Hands(Protocol):
+    """What does the work of a block: processes of this computer, or a cluster."""
+
+    shared: object
+
+    def run(self, work: Callable[..., R], *args: object) -> R: ...
+
+    def ready(self) -> object: ...
+
+    def close(self) -> None: ...
+
+
+_WORKERS: ContextVar[Hands] = ContextVar("workers")
 _SHARED: ContextVar[object] = ContextVar("shared")
 """In a worker process: what its pool was given."""
 
 
 @contextmanager
-def workers(number: int, pieces: int, shared: object) -> Iterator[None]:
-    """Have ``number`` processes ready in the block for that many pieces of work with ``shared``.
+def workers(
+    number: int,
+    pieces: int,
+    shared: object,
+    study: Study | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> Iterator[None]:
+    """Have somebody ready in the block for that many pieces of work with ``shared``.
 
-    Few pieces are done in this process.
+    These are ``number`` processes (few pieces are done in this one), or the cluster that the
+    settings of ``study`` name; ``note`` is told a sentence of each of its workers that may not be
+    used. Raises RunnerFault when the cluster cannot be used, SettingsFault when study.yaml is wrong
+    in it.
     """
-    chosen = Workers(1 if pieces <= FEW else min(number, pieces), shared)
+    chosen: Hands
+    if study is not None and study.settings.runner.kind == "dask":
+        from tasks.steps.dask_cluster import Cluster
+
+        chosen = Cluster(study, shared, note, LONGEST_SECONDS)
+    else:
+        chosen = Workers(1 if pieces <= FEW else min(number, pieces), shared)
     token = _WORKERS.set(chosen)
     try:
+        chosen.ready()
         yield
     finally:
         _WORKERS.reset(token)
@@ -150,11 +170,16 @@ def apart(work: Callable[..., R], *args: object) -> R:
 
 
 def aside(work: Callable[..., R]) -> R:
-    """Give the result of ``work(shared)``, done in a process of its own.
+    """Give the result of ``work(shared)``, done in a process of its own on this computer.
 
-    What it loads is gone with it, and what breaks it breaks no other work.
+    What it loads is gone with it, and what breaks it breaks no other work. Raises as
+    ``Workers.run`` does.
     """
-    return _WORKERS.get().aside(work)
+    alone = Workers(2, _WORKERS.get().shared)
+    try:
+        return alone.run(work)
+    finally:
+        alone.close()
 
 
 def _begin(parent: int, shared: object) -> None:
@@ -174,24 +199,5 @@ def _begin(parent: int, shared: object) -> None:
 
 
 def _run_in_worker(work: Callable[..., R], args: Sequence[object], locks: Sequence[Held] = ()) -> R:
-    """Do one piece of work in a worker process, under the locks of its parent.
-
-    An error that cannot cross the border would break the whole pool.
-    """
-    try:
-        with holding(*locks):
-            return work(_SHARED.get(), *args)
-    except Exception as error:
-        note_place(error)
-        if _crosses(error):
-            raise
-        raise RuntimeError(unexpected(error)) from None
-
-
-def _crosses(error: Exception) -> bool:
-    """Tell whether an error can be pickled here and made anew by the process that waits."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was written in the same line
-    except Exception:  # noqa: BLE001 - whatever its class raises, it does not cross
-        return False
-    return True
+    """Do one piece of work in a worker process, under the locks of its parent."""
+    return do_piece(_SHARED.get(), work, args, locks)

@@ -31,6 +31,7 @@ from tasks.kinetics.recovery import RecoverySettings
 from tasks.sheets.columns import FIRST_YEAR, IDENTITY_COLUMNS, LAST_YEAR
 from tasks.sheets.filename_pattern import compile_pattern
 from tasks.study.nested_folders import refuse_nested
+from tasks.study.runner import RunnerSettings
 from tasks.study.setting_sentences import setting_sentence
 
 FILE_NAME = "study.yaml"
@@ -226,6 +227,7 @@ class StudySettings(_Settings):
     nightly: NightlySettings = NightlySettings()
     notify: NotifySettings = NotifySettings()
     up: UpSettings = UpSettings()
+    runner: RunnerSettings = RunnerSettings()
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=MOST_WORKERS)
     _pinned: frozenset[str] = PrivateAttr(default=frozenset())
 

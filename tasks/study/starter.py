@@ -72,6 +72,7 @@ _LAST = """
 #   review_port: 8737               # of the review pages; each study on one computer needs its own two
 
 # workers: 4                        # as many as there are processors
+# runner: {{kind: dask, address: "tls://host:8786"}}   # workers of a Dask cluster instead, on other computers too: docs/hosts.md
 """
 TEMPLATE = _FIRST + PINS + _LAST
 

@@ -369,7 +369,7 @@ def test_an_unexpected_error_in_one_tube_is_recorded_against_it_and_the_others_g
     def night() -> list[CountOutcome]:
         with one_pass(study.folder, "nightly") as this:
             this.note_intake(take_in(study))
-            return each(stumble, None, this.tubes(), processes=1, unexpected=this.note_failure)
+            return each(stumble, None, this.tubes(), study=study, unexpected=this.note_failure)
 
     outcomes = night()
     assert sorted(outcome.counted for outcome in outcomes) == [False, True]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from tasks.store.lease import Lease, is_held, lease
 from tasks.store.notes import recall, remember
 from tasks.store.opening import Store, open_store
 from tasks.store.schema.passes import leases
+from tests.dask_cluster import as_computer, needs_unshare
 
 PROJECT = Path(__file__).resolve().parents[2]
 HOLDS = """
@@ -50,10 +51,11 @@ def store(url: str) -> Iterator[Store]:
 
 
 @contextmanager
-def holder(url: str) -> Iterator[subprocess.Popen[str]]:
+def holder(url: str, before: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
     """Start a process that holds the lock, and writes each line it gets into the store."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, "-c", HOLDS, url], cwd=PROJECT, text=True, **pipes)
+    words = [*before, sys.executable, "-c", HOLDS, url]
+    process = subprocess.Popen(words, cwd=PROJECT, text=True, **pipes)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -205,6 +207,32 @@ def test_a_lease_of_another_machine_is_taken_over_only_when_its_heartbeat_stands
         beats.join()
         put(store, a_lease(heartbeat=9))
         assert not is_held(store, "run")
+
+
+@needs_unshare
+def test_a_pass_of_another_computer_is_waited_for_and_taken_over_when_it_is_silent(
+    url: str,
+    store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A process with the host name and the boot of another computer; that it ended is not seen."""
+    monkeypatch.setattr(module, "STALE_SECONDS", 6.0)
+    with holder(url, as_computer("lab2", tmp_path)) as process:
+        found = row(store)
+        assert found is not None
+        assert (found.host, found.machine.split()[0]) == ("lab2", "lab2-0000-0000")
+        assert found.machine != module._machine()
+        assert is_held(store, "run")
+        process.kill()
+        process.wait(timeout=30)
+        assert not found.is_over
+        waited = seconds_until_held(store)
+    if url.startswith("sqlite"):
+        assert waited > 5
+        assert f"run on lab2, process {process.pid}, since" in capfd.readouterr().err
+    assert not is_held(store, "run")
 
 
 def test_a_later_process_with_the_number_of_a_dead_holder_is_not_taken_for_it(

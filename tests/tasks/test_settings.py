@@ -83,6 +83,24 @@ def test_one_pinned_strategy_leaves_the_others_as_shipped(tmp_path: Path) -> Non
         ),
         ("study: s\nexplore: {compartments: b_cells}\n", ["compartments: a list", "'b_cells'"]),
         ("study: s\nexplore: {compartments: [B-1]}\n", ["such as b_cells", "'B-1'"]),
+        ("study: s\nrunner: {kind: dusk}\n", ["line 2", "runner.kind", "'dask'", "'dusk'"]),
+        (
+            "study: s\nrunner:\n  kind: dask\n  adress: x\n",
+            ["line 4", "'runner.adress'", "address"],
+        ),
+        ("study: s\nrunner: {kind: dask}\n", ["line 2", "the scheduler's address"]),
+        ("study: s\nrunner: {address: 'tls://h:8786'}\n", ["line 2", "write kind: dask"]),
+        *(
+            (f"study: s\nrunner: {{kind: dask, address: '{address}'}}\n", ["line 2", *told])
+            for address, told in (
+                ("h:8786", ["runner.address", "tls://host:8786"]),
+                ("tls://h", ["runner.address", "tls://host:8786"]),
+                ("tls://h:99999", ["runner.address", "tls://host:8786"]),
+                ("tcp://h:8786", ["can run programs", "insecure: true", "docs/hosts.md"]),
+                ("tcp://127.example.org:8786", ["can run programs"]),
+                ("tcp://10.0.0.7:8786", ["can run programs"]),
+            )
+        ),
         ("study: s\nstudy: t\n", ["line 2", "set twice", "line 1"]),
         ("study: [\n", ["not valid YAML"]),
         ("- study\n", ["key: value"]),
@@ -95,6 +113,23 @@ def test_what_is_wrong_is_named_with_file_line_key_and_mend(
     assert "study.yaml" in sentence
     for word in told:
         assert any(each in sentence for each in word.split("|")), (word, sentence)
+
+
+@pytest.mark.parametrize(
+    "runner",
+    [
+        "kind: processes",
+        "kind: dask, address: 'tls://lab2.example.org:8786'",
+        "kind: dask, address: 'tcp://localhost:8786'",
+        "kind: dask, address: 'tcp://127.0.0.1:8786'",
+        "kind: dask, address: 'tcp://[::1]:8786'",
+        "kind: dask, address: 'tcp://10.0.0.7:8786', insecure: true",
+    ],
+)
+def test_a_cluster_is_used_by_tls_or_on_this_computer_or_where_that_is_said_to_be_safe(
+    tmp_path: Path, runner: str
+) -> None:
+    assert settings(tmp_path, f"study: s\nrunner: {{{runner}}}\n").runner.kind in runner
 
 
 def test_a_password_in_a_wrong_store_address_is_not_repeated(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ nothing."""
 import math
 import multiprocessing
 import os
+import sys
 import time
 import xml.sax
 import xml.sax.handler
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from panels.text.errors import SettingsFault
 from tasks.steps.worker_pool import FEW, LONGEST_SECONDS, Workers, apart, workers
+from tests.tasks.study_folder import make_study
 
 
 def test_little_work_is_done_here_and_much_in_other_processes() -> None:
@@ -100,3 +103,23 @@ def test_an_error_that_cannot_be_made_anew_does_not_break_the_pool() -> None:
         with pytest.raises(RuntimeError, match="SAXParseException"):
             apart(call, xml.sax.parseString, b"<", xml.sax.handler.ContentHandler())
         assert apart(call, math.sqrt, 16.0) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("missing", "address", "told"),
+    [
+        ("distributed", "tcp://127.0.0.1:9", r"'distributed': install reconflow\[dask\]"),
+        ("", "tls://127.0.0.1:9", r"tls://127.0.0.1:9 needs certificates.*Dask's own config"),
+    ],
+)
+def test_what_a_cluster_needs_is_said_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, address: str, told: str
+) -> None:
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    study = make_study(
+        tmp_path / "s", settings=f"study: s\nrunner: {{kind: dask, address: '{address}'}}\n"
+    )
+    with pytest.raises(SettingsFault, match=told), workers(2, 9, call, study):
+        pass
+    assert list(study.results.iterdir()) == []

@@ -30,7 +30,7 @@ FORMAT = 1
 MANIFEST, STORE = "manifest.json", "store.db"
 SHEETS = ("study.yaml", "patients.csv", "samples.csv", "drugs.csv", "instruments.csv")
 VERSIONS = ("panels", "strategies", "calibrations", "maps")
-DERIVED = ("placed", "tubes")
+DERIVED = ("placed", "tubes", "clusters")
 """Folders of maps that are made again."""
 
 

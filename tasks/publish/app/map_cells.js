@@ -138,7 +138,7 @@ const mapCells = (() => {
   /**
    * Join a share with the compartment's concentration, on the logarithm and in quadrature. Where
    * the compartment was not detected, no part of it was; where it is not quantified, no part can be.
-   * "<" is the limit of detection, as in the tables.
+   * "<" is the limit of detection, or the upper limit where that is higher, as in the tables.
    */
   function concentration(whole, sum, part, { detect, quantify }) {
     const none = { per_ul: null, least: null, most: null };
@@ -148,7 +148,7 @@ const mapCells = (() => {
     const [least, most] = part.share ? joined(whole, part) : [0, part.high * whole.high];
     const { isDetected, fewest } = detection(sum, detect);
     if (!isDetected) {
-      const limit = (whole.per_ul * fewest) / sum.all;
+      const limit = Math.max((whole.per_ul * fewest) / sum.all, most);
       return { code: "ND", printed: `<${numberWords.amount(limit)}`, per_ul, least, most };
     }
     const code = part.effective < quantify ? "DNQ" : "Q";

@@ -81,8 +81,8 @@ const mapChosen = (() => {
 
   const NOTES = [
     "A visit leads to its tube's gating page with these cells lit.",
-    "DNQ: detected, too few to be quantified; <: not detected, the number is the limit of detection,",
-    "as in the tables; NE: not evaluable, because all of these cells together are not quantified",
+    "DNQ: detected, too few to be quantified; <: not detected, the number is the limit of detection",
+    "or the upper 95 % limit where that is higher, as in the tables; NE: not evaluable, because all of these cells together are not quantified",
     "there. Estimated from the cells shown, except for clusters, which are counted in all cells.",
     "An interval is the counting error alone: it does not say how surely a cluster or a lasso ends",
     "where it does.",

@@ -25,9 +25,14 @@ class Strategy(StrategyContent):
 
     def _count_stains(self) -> None:
         stained = {each.gate for each in self.populations if each.background == "baseline"}
-        any_of = {gate.gate: stained.intersection(gate.any_of or ()) for gate in self.gates}
+        by_name = {gate.gate: gate for gate in self.gates}
         for each in self.populations:
-            each._stains = max(1, len(any_of.get(each.gate, ())))  # noqa: SLF001 - frozen once set
+            gate = by_name.get(each.gate)
+            any_of = stained.intersection(gate.any_of or () if gate else ())
+            all_of = stained.intersection(gate.all_of or () if gate else ())
+            # Cells that shine in two stains by chance are one in some millions.
+            stains = 0 if len(all_of) > 1 else max(1, len(any_of))
+            each._stains = stains  # noqa: SLF001 - frozen once set
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class Population(StrictModel):
     def stains(self) -> int:
         """Give how many stains may each show cells of this population that are none.
 
-        One, or of a population that is any of several with a background of their own, so many. Its
-        strategy tells.
+        One; of a population that is any of several with a background of their own, so many; of one
+        that is all of several, none. Its strategy tells.
         """
         return self._stains

@@ -19,7 +19,7 @@ from tasks.kinetics.rows import (
 )
 from tasks.vocabulary.reasons import Why, because
 
-_LOWEST_VISIT = "lowest-visit@2"
+_LOWEST_VISIT = "lowest-visit@3"
 
 
 def plasma_cell_parameters(

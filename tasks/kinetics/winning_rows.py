@@ -11,6 +11,7 @@ from math import nan
 
 import pandas as pd
 
+from tasks.counting.intervals import wilson
 from tasks.counting.limits import LimitSettings
 from tasks.kinetics.rounding import nine_digits
 from tasks.kinetics.rows import Row, or_infinite, rows_of
@@ -56,8 +57,8 @@ def percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> "
     """Give each marrow row's limit of detection in percent of its reference; blood has none.
 
     It is 100·detect/reference events. The events of the reference are those of its own row in the
-    same tube, or of a row whose parent it is. A limit is never put below what was seen and still
-    not called detected.
+    same tube, or of a row whose parent it is. What was not detected lies below that, or below the
+    upper 95 % limit (Wilson) of what was seen where it is higher.
     """
     limits = _percent_limits(rows_of(frame), detect_events)
     return pd.Series(limits, index=frame.index, dtype="float64")
@@ -87,10 +88,11 @@ def _percent_limit(
     reference = events.get((row["tube_sha256"], row["strategy"], row["reference"]), 0)
     if reference <= 0:
         return nan
-    needed = detect_events
+    limit = detect_events / reference
     if row["code"] == "ND":
-        needed = max(detect_events, int(row["events"]) + 1)
-    return 100 * needed / reference
+        seen = int(row["events"])
+        limit = max(limit, (seen + 1) / reference, wilson(min(seen, reference), reference).high)
+    return 100 * limit
 
 
 def judged_winners(rows: Sequence[Row]) -> list[int]:

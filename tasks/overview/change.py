@@ -96,7 +96,10 @@ def _size_of_change(then: Result, now: Result) -> float:
 
 
 def _amount(result: Result) -> float:
+    from tasks.kinetics.rows import undetected_below
+
     cells = result.cells()
     if cells["specimen"] != "blood":
         return float(cells["percent_reference"])
-    return float(cells["lod_per_ul" if result.code == "ND" else "per_ul"])
+    amount = undetected_below(cells) if result.code == "ND" else cells["per_ul"]
+    return math.nan if amount is None else float(amount)

@@ -84,8 +84,10 @@ def _amount(row: Row) -> str:
         return printed
     low, high = number(row["per_ul_low"]), number(row["per_ul_high"])
     if row["code"] == "ND":
-        upper = "" if high is None else f" (95 % interval up to {concentration_text(high)})"
-        return f"{printed} per µL{upper}"
+        upper = "" if high is None else concentration_text(high)
+        if printed in ("ND", f"<{upper}"):
+            upper = ""
+        return f"{printed} per µL" + (f" (95 % interval up to {upper})" if upper else "")
     interval = ""
     if low is not None and high is not None:
         interval = f" (95 % interval {concentration_text(low)} to {concentration_text(high)})"

@@ -368,7 +368,7 @@ def test_a_nadir_not_detected_lies_below_the_best_limit_that_the_tables_print() 
     assert (nadir["high"], nadir["censoring"]) == (pytest.approx(0.3), "left")
     assert (day["low"], day["high"], day["censoring"]) == (14, 84, "interval")
     assert pd.isna(day["value"])
-    assert nadir["definition"] == day["definition"] == "lowest-visit:below-limit@2"
+    assert nadir["definition"] == day["definition"] == "lowest-visit:below-limit@3"
     assert parameter_sentence(day).amount == "between day 14 and day 84"
 
 
@@ -382,7 +382,7 @@ def test_a_nadir_of_detected_values_has_its_interval_and_its_day() -> None:
     nadir, day = plasma_nadir((7, 0.9, 400), (14, 0.2, 400), (28, 0.2, 400), (84, 0.6, 400))
     assert (nadir["value"], nadir["censoring"]) == (pytest.approx(0.2), "none")
     assert (nadir["low"], nadir["high"]) == (pytest.approx(0.18), pytest.approx(0.22))
-    assert (day["value"], day["censoring"], day["definition"]) == (14, "none", "lowest-visit@2")
+    assert (day["value"], day["censoring"], day["definition"]) == (14, "none", "lowest-visit@3")
 
 
 def test_marrow_plasma_cells_are_followed_in_percent(parameters: pd.DataFrame) -> None:

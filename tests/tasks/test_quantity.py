@@ -372,13 +372,25 @@ def test_a_car_percentage_of_few_t_cells_is_flagged_and_of_very_few_not_given() 
 
 
 def test_a_background_of_few_t_cells_is_flagged_and_raises_the_limits() -> None:
-    baseline = cart(0, t_cells=1000, sha="base", day=-7)
+    baseline = cart(6, t_cells=1000, sha="base", day=-7)
     car = quantities(
         cart(60, t_cells=50_000),
         backgrounds=baseline_backgrounds([baseline], RULES, infused=COLLECTED),
     )["cart", "car19_t"]
-    assert car.code == "ND"
+    assert car.code == "ND", "0.6 % of its T cells shone before infusion"
     assert set(car.flags) == {"background_few_events", "limit_raised_by_background"}
+
+
+@pytest.mark.parametrize("t_cells", [1, 400, 4_999])
+def test_a_poor_tube_before_infusion_is_no_worse_than_none(t_cells: int) -> None:
+    baseline = cart(0, t_cells=t_cells, sha="base", day=-7)
+    backgrounds = baseline_backgrounds([baseline], RULES, infused=COLLECTED)
+    for events in (30, 31, 300):
+        later = cart(events, t_cells=44_000)
+        alone = quantities(later)["cart", "car19_t"]
+        beside = quantities(later, backgrounds=backgrounds)["cart", "car19_t"]
+        assert (beside.code, beside.per_ul_low) == (alone.code, alone.per_ul_low)
+        assert {"background_few_events"} <= set(beside.flags)
 
 
 @pytest.mark.parametrize("corrected", ["car19_t", "t_cells"])
@@ -467,7 +479,7 @@ def test_a_population_of_either_stain_may_show_the_background_of_both() -> None:
     assert rows[1][1].code == "ND"
     populations = load_strategy("cart@4.0.0").strategy.populations
     stains = {each.id: each.stains for each in populations if each.stains != 1}
-    assert stains == {"car_any_t": 2}
+    assert stains == {"car_any_t": 2, "car_double_positive": 0}
 
 
 def test_another_reagent_has_no_background() -> None:

@@ -19,7 +19,6 @@ from tasks.store.opening import Store, utc_now
 from tasks.store.schema.results import GATING_KEY, counts, gatings, thresholds
 from tasks.store.upsert import insert_into
 
-
 STAINS = "stains"
 """The key of ``qc`` that says how brightly cells are stained; gatings of earlier releases lack it,
 and tables read it."""

@@ -111,6 +111,8 @@ def _tube(patient: str, visit: str) -> dict[str, Any]:
         "high": high,
         "code": code,
         "printed": printed,
+        "detect": 20,
+        "quantify": 50,
     }
 
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.counting.intervals import wilson
+from tasks.explore.cluster_amounts import CompartmentAmount, cluster_amounts
+from tasks.explore.cluster_counts import ClusterCounts
 from tasks.publish.app_files import write_app
 from tasks.publish.map_page import MapPage, render_map_page
 from tests.browser import browser, computed, needs_chromium
@@ -522,6 +524,32 @@ def test_a_share_has_wilsons_interval_and_joins_the_compartments(browser, tmp_pa
     np.testing.assert_allclose(last["least"], 6.0 * math.exp(-gap), rtol=1e-6)
     assert [each["code"] for each in amounts] == ["ND", "ND", "Q"]
     assert sum(each["shown"] for each in amounts) == KINDS["D56"][2]
+
+
+def test_lit_cells_need_what_the_clusters_of_the_tube_need(browser, tmp_path):
+    """The lasso holds the 60 cells of cluster 3; the compartment's background raised the limits."""
+    limits = ((20, 50), (20, 60), (20, 61), (60, 100), (61, 100))
+    value = map_value()
+    tube = value["tubes"][2]
+    lit = computed(
+        browser,
+        tmp_path,
+        f"""const value = {json.dumps(value)};
+        const lit = [];
+        for (const [detect, quantify] of {json.dumps(limits)}) {{
+          Object.assign(value.tubes[2], {{ detect, quantify }});
+          const map = await mapData.open(value);
+          lit.push(mapCells.amounts(map, mapCells.find(map, {ODD!r}).mask)[2]);
+        }}
+        return lit;""",
+    )
+    assert [each["code"] for each in lit] == ["Q", "Q", "DNQ", "DNQ", "ND"]
+    assert [lit[2]["printed"], lit[4]["printed"][0]] == ["6.0 (DNQ)", "<"]
+    counts = ClusterCounts(KINDS["D56"], tube["events"], tube["events"])
+    for each, of_tube in zip(lit, limits, strict=True):
+        in_events = [number * tube["per_ul"] / tube["events"] for number in of_tube]
+        whole = CompartmentAmount(tube["per_ul"], tube["low"], tube["high"], "Q", *in_events)
+        assert cluster_amounts(counts, whole)[2].code == each["code"]
 
 
 def test_a_weighted_share_counts_the_effective_cells(browser, tmp_path):

@@ -18,7 +18,7 @@ import pytest
 from flows.commands.data_set import export
 from panels.text.errors import MapFault, UsageFault
 from tasks.explore.annotation import Enrichment
-from tasks.explore.arrays_file import NotArrays, read_arrays
+from tasks.explore.arrays_file import NotArrays, read_arrays, write_arrays
 from tasks.explore.cluster_counts import ClusterCounts
 from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.document import exploration_document, exploration_text
@@ -245,6 +245,20 @@ def test_a_tube_is_counted_again_from_what_was_kept_or_from_its_file(
     assert [each.identity for each in done.tubes] == [other.identity]
     [(patient, sentence)] = done.unread
     assert (patient, "its file cannot be read" in sentence) == ("P01", True)
+
+
+def test_tubes_are_counted_again_where_the_clusters_are_others(
+    copied: Study, explored: Exploration
+) -> None:
+    """Clusters are derived: found again on another computer, they may be slightly others."""
+    path = maps_folder(copied, "t_cells") / "1.0.0" / "clusters.npz"
+    _, head, arrays = read_arrays(path)
+    write_arrays(path, head, arrays | {"reach": arrays["reach"] / 4})
+    done = again(copied)
+    for now, before in zip(done.tubes, explored.tubes, strict=True):
+        assert now.clusters.outside > before.clusters.outside
+        assert np.count_nonzero(now.labels < 0) > np.count_nonzero(before.labels < 0)
+    assert done.opened == 0
 
 
 def test_an_excluded_tube_is_on_no_map_and_the_map_stays(

@@ -177,6 +177,7 @@ class _Placing:
             counts,
             each.counted_as,
             each.gating.counted_at,
+            each.gating.correction_sha256,
         )
 
 

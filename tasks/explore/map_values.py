@@ -141,6 +141,7 @@ def _tube(tube: PlacedTube, shown: int, row: Row, limits: LimitSettings) -> Json
         "batch": identity.batch or "",
         "counted_as": tube.counted_as,
         "counted_at": tube.counted_at,
+        "correction": tube.correction_sha256,
         "review": row.get("review") or "",
         "events": tube.events.events,
         "shown": shown,

@@ -103,6 +103,7 @@ def _tube(patient: str, visit: str) -> dict[str, Any]:
         "batch": "W1",
         "counted_as": sha[::-1],
         "counted_at": "2026-03-31T02:14:07+00:00",
+        "correction": "",
         "review": "",
         "events": sum(KINDS[visit]),
         "shown": sum(KINDS[visit]),
@@ -119,7 +120,7 @@ def _tube(patient: str, visit: str) -> dict[str, Any]:
 def series_value(value: dict[str, Any], patient: str) -> dict[str, Any]:
     """Give what a patient's tables say of the tubes of a map: the same as it was drawn from."""
     own = [tube for tube in value["tubes"] if tube["patient"] == patient]
-    shared = ("sha12", "sha256", "visit", "day", "collected", "counted_as", "review")
+    shared = tuple("sha12 sha256 visit day collected counted_as correction review".split())
     of_all = {"panel": "bcell", "specimen": "blood", "control": "", "strategy": "bcell@3.0.0"}
     of_all |= {"file": "D56.fcs", "flags": [], "severity": "", "counted": True, "corrected": []}
     return {

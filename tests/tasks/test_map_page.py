@@ -105,7 +105,7 @@ def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
     value = map_value()
     series = series_value(value, "P01")
     before, during, after = series["tubes"]
-    before |= {"counted_as": "ef" * 32, "corrected": ["naive_b"]}
+    before |= {"counted_as": "ef" * 32, "correction": "aa" * 32}
     during["review"] = "accepted"
     after["review"] = "excluded"
     series["counts"][before["sha12"]]["b_cells"]["printed"] = "28.1"
@@ -157,6 +157,32 @@ def test_a_map_that_is_as_the_tables_are_says_so(opened, browser, tmp_path):
     assert "a tube has changed. The map shows what was then: P02 D56: excluded" in told
     assert "is not known before the next run" in told
     assert "P02 since this map, excluded" in browser.evaluate(text(".map-plot:nth-child(3)"))
+
+
+def test_a_recount_is_said_to_be_a_correction_where_the_correction_is_another(browser, tmp_path):
+    """A tube that was corrected before may be counted again for another reason."""
+    none, one, other = "", "aa" * 32, "bb" * 32
+    pairs = {
+        (one, one): "counted again",
+        (none, none): "counted again",
+        (none, one): "corrected by a person",
+        (one, other): "corrected by a person",
+        (one, none): "correction taken back",
+    }
+    value = map_value(None, patients=("P01", "P02"))
+    series = {each: series_value(value, each) for each in ("P01", "P02")}
+    now = [tube for each in series.values() for tube in each["tubes"]]
+    for (then, later), tube, entry in zip(pairs, value["tubes"], now, strict=False):
+        tube["correction"] = then
+        entry |= {"correction": later, "counted_as": "ef" * 32, "corrected": ["naive_b"]}
+    del now[-1]["correction"]
+    now[-1] |= {"counted_as": "ef" * 32, "corrected": ["naive_b"]}
+    browser.open(written(tmp_path, value, series=series))
+    browser.until("document.querySelector('#how')")
+    told = browser.evaluate(
+        "[...document.querySelectorAll('.map-since li')].map((each) => each.innerText)"
+    )
+    assert [each.partition(": ")[2] for each in told] == [*pairs.values(), "counted again"]
 
 
 def test_many_changes_are_folded_and_counted_at_their_visit(browser, tmp_path):

@@ -63,10 +63,13 @@ const mapSince = (() => {
     return [recounted(value, tube, now), number(value, tube, series)].filter(Boolean);
   }
 
+  /** Say what counted a tube otherwise; a series or a map of an earlier release names no correction. */
   function recounted({ strategy }, tube, now) {
     if (!now.counted_as || !tube.counted_as || now.counted_as === tube.counted_as) return "";
     if (now.strategy !== strategy) return `counted again, under ${now.strategy}`;
-    return now.corrected.length ? "corrected by a person" : "counted again";
+    const isKnown = now.correction !== undefined && tube.correction !== undefined;
+    if (!isKnown || now.correction === tube.correction) return "counted again";
+    return now.correction ? "corrected by a person" : "correction taken back";
   }
 
   function reviewed(tube, series) {

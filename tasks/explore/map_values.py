@@ -87,6 +87,7 @@ def map_values(
             _rounded(asdict(each)) for each in shifts_of(done.shifts, (t.identity for t in tubes))
         ],
         "notes": page_notes(done, patient),
+        "unread": [t.tube_sha256 for t in done.unread if patient in (None, t.patient)],
         "reference": reference_values(done.map, limits),
         "needed": {"detect": needed.detect_events, "quantify": needed.quantify_events},
         "products": [populations.index(id_) for id_ in CAR_PRODUCTS if id_ in populations],

@@ -85,6 +85,7 @@ def map_value(
         | {"reason": "first map", "seed": 7, "libraries": {"umap-learn": "0.5.7"}},
         "shifts": [_shift("CD19", 0.01, 0.1), _shift("CD3", 0.08, 0.8)],
         "notes": ["1 of 3 tubes hold no such cell."],
+        "unread": [],
         **(_clusters(len(patients)) if clusters else NO_CLUSTERS),
     }
 

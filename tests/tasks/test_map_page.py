@@ -111,6 +111,9 @@ def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
     series["counts"][before["sha12"]]["b_cells"]["printed"] = "28.1"
     series["tubes"].append(after | {"sha256": "12" * 32, "sha12": "12" * 6, "visit": "D84"})
     series["tubes"].append(before | {"sha256": "34" * 32, "sha12": "34" * 6, "visit": "D112"})
+    unread = before | {"sha256": "56" * 32, "sha12": "56" * 6, "visit": "D140"}
+    series["tubes"].append(unread)
+    value["unread"].append(unread["sha256"])
     browser.open(written(tmp_path, value, series={"P01": series}) + "#cells=cluster:0")
     browser.until("document.querySelector('#how')")
     told = browser.evaluate(text(".map-since"))
@@ -120,6 +123,7 @@ def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
     assert "P01 D56: excluded" in told
     assert "P01 D112 (day -7), 2025-03-18: counted, and not on this map" in told
     assert "D84" not in told
+    assert "D140" not in told
     assert "Draw it again: reconflow explore --compartment b_cells" in told
     assert "(their cells and numbers are the same): P01 D28: a reviewer decided: accepted" in told
     assert "older than the tables" in browser.evaluate(text(".facts"))

@@ -54,8 +54,9 @@ class TubeCounts:
     content. ``stain_ratios`` are the medians of cells above a threshold over their calibrated
     place, by threshold, where they were compared. ``corrected`` names the populations that a
     person's correction counted, ``review`` is what a reviewer decided (empty: nobody did).
-    ``counted_as`` stands for everything that decides which events belong to which gate; it changes
-    without a number, so it is no part of what tables are made of.
+    ``counted_as`` stands for everything that decides which events belong to which gate, and
+    ``correction_sha256`` for the corrections among it (empty: none); they change without a number,
+    so they are no part of what tables are made of.
     """
 
     identity: TubeIdentity
@@ -79,6 +80,7 @@ class TubeCounts:
     corrected: frozenset[str] = frozenset()
     review: Review = ""
     counted_as: str = field(default="", repr=False)
+    correction_sha256: str = field(default="", repr=False)
 
     @property
     def is_usable(self) -> bool:

@@ -97,6 +97,23 @@ def cluster_amounts(
     )
 
 
+def limits_in_events(
+    events: int, compartment: CompartmentAmount, limits: LimitSettings
+) -> tuple[int, int]:
+    """Give from how many of a compartment's ``events`` a part is detected, and quantified.
+
+    They are those of the study, or the compartment's where these are higher.
+    """
+    least = limits.detect_events, limits.quantify_events
+    if not compartment.per_ul or not events:
+        return least
+    volume = events / compartment.per_ul
+    return (
+        _at_least(least[0], compartment.lod_per_ul, volume),
+        _at_least(least[1], compartment.lloq_per_ul, volume),
+    )
+
+
 def _tube(found: ClusterCounts, compartment: CompartmentAmount, limits: LimitSettings) -> _Tube:
     """Tie the counted events to a volume by the compartment's concentration.
 
@@ -110,14 +127,12 @@ def _tube(found: ClusterCounts, compartment: CompartmentAmount, limits: LimitSet
         )
     z = float(special.ndtri(0.5 + LEVEL / 2))
     variance = (math.log(high / low) / (2 * z)) ** 2
-    volume = found.counted / per_ul
     return _Tube(
         compartment,
         found.counted,
-        volume,
+        found.counted / per_ul,
         max(0.0, variance - 1 / found.events),
-        _at_least(limits.detect_events, compartment.lod_per_ul, volume),
-        _at_least(limits.quantify_events, compartment.lloq_per_ul, volume),
+        *limits_in_events(found.counted, compartment, limits),
     )
 
 

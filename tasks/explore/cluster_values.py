@@ -78,6 +78,18 @@ def cluster_values(  # noqa: PLR0913 - keyword-only values of one call
     }
 
 
+def compartment_amount(row: Row) -> CompartmentAmount:
+    """Read what a compartment amounts to from its row of the tables; an empty row is of none."""
+    return CompartmentAmount(
+        per_ul=row.get("per_ul"),
+        per_ul_low=row.get("per_ul_low"),
+        per_ul_high=row.get("per_ul_high"),
+        code=row.get("code", "NE"),
+        lod_per_ul=row.get("lod_per_ul"),
+        lloq_per_ul=row.get("lloq_per_ul"),
+    )
+
+
 def _clusters(done: Exploration, found: Findings, populations: Sequence[str]) -> list[Json]:
     weight = done.map.reference.weights
     labels, judged = found.judged.labels, found.judged.stability.jaccard
@@ -108,14 +120,6 @@ def _amounts(number: int, tube: PlacedTube, row: Row, limits: LimitSettings) -> 
 
     ``row`` is that of the compartment.
     """
-    compartment = CompartmentAmount(
-        per_ul=row.get("per_ul"),
-        per_ul_low=row.get("per_ul_low"),
-        per_ul_high=row.get("per_ul_high"),
-        code=row.get("code", "NE"),
-        lod_per_ul=row.get("lod_per_ul"),
-        lloq_per_ul=row.get("lloq_per_ul"),
-    )
     return [
         [
             number,
@@ -127,7 +131,7 @@ def _amounts(number: int, tube: PlacedTube, row: Row, limits: LimitSettings) -> 
             each.code,
             _printed(each),
         ]
-        for each in cluster_amounts(tube.clusters, compartment, limits)
+        for each in cluster_amounts(tube.clusters, compartment_amount(row), limits)
     ]
 
 

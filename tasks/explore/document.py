@@ -57,7 +57,7 @@ def exploration_document(done: Exploration, files: Sequence[Path]) -> dict[str, 
         "placed_now": done.placed,
         "shifts": [asdict(each) for each in done.shifts],
         "clusters": _clusters(done),
-        "left_out": [*done.left_out, *(sentence for _, sentence in done.unread)],
+        "left_out": [*done.left_out, *(each.sentence for each in done.unread)],
         "notes": [*done.notes, *tube_notes(done, done.tubes)],
         "files": [str(path) for path in files],
     }

@@ -17,6 +17,7 @@ from tasks.explore.placing import MapPlaces, PlacedTube, drift
 from tasks.explore.study_tubes import (
     CountedTube,
     TubeReader,
+    Unread,
     UnreadTube,
     read_tubes,
     tubes_of,
@@ -37,8 +38,8 @@ class Exploration:
 
     ``findings`` are the clusters of its reference (None: none could be looked for);
     ``opened`` files were read and ``placed`` tubes placed now, the others by an earlier run;
-    ``left_out`` are sentences on tubes that are not on the map, ``unread`` on those that could not
-    be read, with their patient, ``notes`` on what is to be known.
+    ``left_out`` are sentences on tubes that are not on the map, ``unread`` those tubes that could
+    not be read, ``notes`` say what is to be known.
     """
 
     compartment: Compartment
@@ -49,7 +50,7 @@ class Exploration:
     placed: int
     shifts: tuple[Shift, ...]
     left_out: tuple[str, ...]
-    unread: tuple[tuple[str, str], ...]
+    unread: tuple[Unread, ...]
     notes: tuple[str, ...]
     findings: Findings | None
 
@@ -150,14 +151,14 @@ class _Placing:
 
     def all(
         self, tubes: Sequence[tuple[CountedTube, TubeEvents]]
-    ) -> tuple[list[PlacedTube], list[tuple[str, str]]]:
-        """Place tubes; gives them, and patient and sentence of those that cannot be counted."""
+    ) -> tuple[list[PlacedTube], list[Unread]]:
+        """Place tubes; gives them, and those whose events cannot be read to be counted."""
         placed, not_counted = [], []
         for each, events in tubes:
             try:
                 placed.append(self.one(each, events))
             except UnreadTube as fault:
-                not_counted.append((fault.patient, str(fault)))
+                not_counted.append(fault.tube)
         return placed, not_counted
 
     def one(self, each: CountedTube, events: TubeEvents) -> PlacedTube:
@@ -177,6 +178,7 @@ class _Placing:
             counts,
             each.counted_as,
             each.gating.counted_at,
+            each.gating.correction_sha256,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +36,8 @@ CLUSTERS = "clusters"
 RULE = 1
 """Raised when the same cells would give other clusters."""
 SEED = 17
+LIBRARIES = ("scikit-learn", "scipy")
+"""These find the clusters, and the nearest dense events by which others are assigned to them."""
 
 
 class MapClusters:
@@ -47,7 +50,8 @@ class MapClusters:
         name, _, number = fitted.record.map.rpartition("@")
         self._folder = maps_folder(study, name) / number
         self._names = fitted.record.names
-        self._key = canonical_sha256([fitted.sha256, RULE, SEED, version("scikit-learn")])
+        libraries = [version(each) for each in LIBRARIES]
+        self._key = canonical_sha256([fitted.sha256, RULE, SEED, *libraries])
         self.findings: Findings | None = None
         self.fault = ""
         cells = reference_cells(fitted, compartment)
@@ -69,7 +73,8 @@ class MapClusters:
             none = np.full(len(events.rows), NOISE, dtype=np.int64)
             return none, ClusterCounts((), 0, events.events)
         path = self._folder / CLUSTERS / f"{events.tube_sha256[:12]}.npz"
-        key = canonical_sha256([self._key, events_sha256(events), counted_as, MOST_COUNTED])
+        parts = [self._key, clusters_sha256(self.findings.judged.clusters)]
+        key = canonical_sha256([*parts, events_sha256(events), counted_as, MOST_COUNTED])
         kept = kept_arrays(path, key)
         if kept is not None:
             head, arrays = kept
@@ -108,6 +113,16 @@ class MapClusters:
             Stability(tuple(head["jaccard"]), tuple(head["rand"])),
             head["agreement"],
         )
+
+
+def clusters_sha256(clusters: DensityClusters) -> str:
+    """Hash what events are assigned by: another computer may find slightly other clusters."""
+    parts = (
+        clusters.values.astype("<f8"),
+        clusters.owner.astype("<i8"),
+        clusters.reach.astype("<f8"),
+    )
+    return hashlib.sha256(b"".join(each.tobytes() for each in parts)).hexdigest()
 
 
 def reference_cells(fitted: FittedMap, compartment: Compartment) -> Cells:

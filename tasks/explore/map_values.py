@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tasks.explore.batch_shift import shifts_of
 from tasks.explore.cells import NOISE
-from tasks.explore.cluster_values import Json, cluster_values
+from tasks.explore.cluster_amounts import limits_in_events
+from tasks.explore.cluster_values import Json, cluster_values, compartment_amount
 from tasks.explore.composition import NOT_COMPARED, compositions
 from tasks.explore.parts import Results, Row
 from tasks.explore.reference_values import map_limits, marker_ticks, reference_values
@@ -22,6 +23,7 @@ from tasks.publish.page_data import packed
 from tasks.vocabulary.populations import CAR_PRODUCTS, population_rank, short_label
 
 if TYPE_CHECKING:
+    from tasks.counting.limits import LimitSettings
     from tasks.explore.explore import Exploration
     from tasks.explore.placing import PlacedTube
     from tasks.study.snapshot import StudySnapshot
@@ -61,8 +63,9 @@ def map_values(
         "counted_until": max((each.counted_at for each in tubes), default=""),
         "visits": visits,
         "tubes": [
-            _tube(tube, each, results.get(tube.identity.tube_sha256, {}).get(record.population, {}))
+            _tube(tube, len(each.coordinates), row, needed)
             for tube, each in zip(tubes, shown, strict=True)
+            for row in [results.get(tube.identity.tube_sha256, {}).get(record.population, {})]
         ],
         "populations": [{"id": id_, "label": short_label(labels, id_)} for id_ in populations],
         "sets": sets,
@@ -84,6 +87,7 @@ def map_values(
             _rounded(asdict(each)) for each in shifts_of(done.shifts, (t.identity for t in tubes))
         ],
         "notes": page_notes(done, patient),
+        "unread": [t.tube_sha256 for t in done.unread if patient in (None, t.patient)],
         "reference": reference_values(done.map, limits),
         "needed": {"detect": needed.detect_events, "quantify": needed.quantify_events},
         "products": [populations.index(id_) for id_ in CAR_PRODUCTS if id_ in populations],
@@ -121,10 +125,12 @@ def _visits(tubes: Sequence[PlacedTube]) -> list[Json]:
     return sorted(visits, key=lambda each: (each["day"] is None, each["day"] or 0.0))
 
 
-def _tube(tube: PlacedTube, shown: PlacedTube, row: Row) -> Json:
+def _tube(tube: PlacedTube, shown: int, row: Row, limits: LimitSettings) -> Json:
+    """Describe a tube, of which so many events are ``shown``; ``row`` is its compartment's."""
     from tasks.kinetics.wide_table import print_result
 
     identity = tube.identity
+    detect, quantify = limits_in_events(tube.events.events, compartment_amount(row), limits)
     return {
         "sha12": identity.tube_sha256[:12],
         "sha256": identity.tube_sha256,
@@ -136,14 +142,17 @@ def _tube(tube: PlacedTube, shown: PlacedTube, row: Row) -> Json:
         "batch": identity.batch or "",
         "counted_as": tube.counted_as,
         "counted_at": tube.counted_at,
+        "correction": tube.correction_sha256,
         "review": row.get("review") or "",
         "events": tube.events.events,
-        "shown": len(shown.coordinates),
+        "shown": shown,
         "per_ul": row.get("per_ul"),
         "low": row.get("per_ul_low"),
         "high": row.get("per_ul_high"),
         "code": row.get("code", ""),
         "printed": print_result(row) if row else "",
+        "detect": detect,
+        "quantify": quantify,
     }
 
 

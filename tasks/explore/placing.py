@@ -28,7 +28,8 @@ class PlacedTube:
 
     ``clusters`` counts all events of its compartment. ``day`` is counted from the patient's
     infusion (None: not known); ``placed_by`` is the hash by which the libraries that placed it are
-    known, ``counted_as`` stands for what counted it, and ``counted_at`` (UTC) says when.
+    known, ``counted_as`` stands for what counted it, ``correction_sha256`` for what a
+    person corrected in it (empty: nothing), and ``counted_at`` (UTC) says when.
     """
 
     identity: TubeIdentity
@@ -40,6 +41,7 @@ class PlacedTube:
     clusters: ClusterCounts
     counted_as: str
     counted_at: str
+    correction_sha256: str
 
 
 class MapPlaces:

@@ -48,24 +48,33 @@ class CountedTube:
     counted_as: str
 
 
-class UnreadTube(ReconflowError):
-    """The file of a tube cannot be read: a sentence that names it, and the tube's ``patient``."""
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A tube that is not on a map because its file cannot be read: a ``sentence`` says which."""
 
-    def __init__(self, sentence: str, patient: str) -> None:
-        super().__init__(sentence, patient)
-        self.patient = patient
+    patient: str
+    tube_sha256: str
+    sentence: str
+
+
+class UnreadTube(ReconflowError):
+    """The file of a ``tube`` cannot be read."""
+
+    def __init__(self, tube: Unread) -> None:
+        super().__init__(tube)
+        self.tube = tube
 
     def __str__(self) -> str:
         """Give the sentence."""
-        return str(self.args[0])
+        return self.tube.sentence
 
 
 @dataclass(slots=True)
 class ReadTubes:
-    """The sampled events of tubes; ``unread``: patient and sentence of those not to be read."""
+    """The sampled events of tubes; ``unread`` are those that cannot be read."""
 
     tubes: list[tuple[CountedTube, TubeEvents]] = field(default_factory=list)
-    unread: list[tuple[str, str]] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
 
 
 def tubes_of(
@@ -122,7 +131,7 @@ def read_tubes(reader: TubeReader, tubes: Sequence[CountedTube]) -> ReadTubes:
         try:
             done.tubes.append((each, reader.sample(each)))
         except UnreadTube as fault:
-            done.unread.append((fault.patient, str(fault)))
+            done.unread.append(fault.tube)
     return done
 
 
@@ -185,7 +194,8 @@ def _unread(each: CountedTube, fault: ReconflowError | OSError) -> UnreadTube:
     if isinstance(fault, OSError):
         said = f"its file cannot be read ({fault.strerror or fault})."
     named = f"{identity.patient} {identity.visit}, {identity.tube_sha256[:12]}"
-    return UnreadTube(f"{named} is left out: {said}", identity.patient)
+    sentence = f"{named} is left out: {said}"
+    return UnreadTube(Unread(identity.patient, identity.tube_sha256, sentence))
 
 
 def _head(key: str, events: TubeEvents) -> dict[str, object]:

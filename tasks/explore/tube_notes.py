@@ -26,7 +26,7 @@ ABOVE_REFERENCE = 2.0
 def page_notes(done: Exploration, patient: str | None = None) -> list[str]:
     """Give all that a page says of a map (of all patients where there is none), and the command."""
     tubes = [each for each in done.tubes if patient in (None, each.identity.patient)]
-    unread = [sentence for whose, sentence in done.unread if patient in (None, whose)]
+    unread = [each.sentence for each in done.unread if patient in (None, each.patient)]
     return [*done.left_out, *unread, *done.notes, *tube_notes(done, tubes)]
 
 

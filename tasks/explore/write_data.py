@@ -17,7 +17,6 @@ from tasks.publish.tables import write_atomically
 from tasks.results.stored_tables import patient_folder
 
 if TYPE_CHECKING:
-    from tasks.study.folder import Study
     from tasks.study.snapshot import StudySnapshot
 
 
@@ -76,10 +75,11 @@ def write_map_data(
 ) -> list[Path]:
     """Write a compartment's map for some patients, or for all and the cohort: data and pages.
 
-    Gives the pages. A file that would be the same again is not written.
+    Gives the pages. A file that would be the same again is not written; of a patient whose last
+    tube left the map it is written without a cell.
     """
     results = published_results(snapshot.study)
-    for patient, path in _places(snapshot.study, done, patients):
+    for patient, path in _places(snapshot, done, patients):
         value = map_values(done, results, snapshot, patient)
         content = data_script("map", f"{patient or ''}/{done.compartment.id}", value)
         if not path.is_file() or path.read_bytes() != content:
@@ -89,12 +89,15 @@ def write_map_data(
 
 
 def _places(
-    study: Study, done: Exploration, patients: Sequence[str]
+    snapshot: StudySnapshot, done: Exploration, patients: Sequence[str]
 ) -> Iterator[tuple[str | None, Path]]:
-    name = f"{done.compartment.id}.js"
+    """Give the file of each patient who is on the map, or was, and that of all (None)."""
+    study, name = snapshot.study, f"{done.compartment.id}.js"
     on_it = dict.fromkeys(each.identity.patient for each in done.tubes)
-    for patient in on_it:
-        if not patients or patient in patients:
-            yield patient, patient_folder(study, patient) / FOLDER / name
+    for patient in dict.fromkeys([*on_it, *sorted(snapshot.patients.patients)]):
+        path = patient_folder(study, patient) / FOLDER / name
+        is_due = patient in on_it or path.is_file()
+        if is_due and (not patients or patient in patients):
+            yield patient, path
     if not patients:
         yield None, study.results / "cohort" / FOLDER / name

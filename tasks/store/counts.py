@@ -227,4 +227,5 @@ def counts_of(identity: TubeIdentity, gating: TubeGating, *, is_excluded: bool) 
         ),
         review="excluded" if is_excluded else "",
         counted_as=gating.counted_as,
+        correction_sha256=gating.correction_sha256,
     )

@@ -1,4 +1,4 @@
-"""Keep what gating a tube gave: once written, never changed."""
+"""Keep what gating a tube gave: numbers once written are never changed."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +18,10 @@ from tasks.store.ledger import FileRecord, set_tube_state
 from tasks.store.opening import Store, utc_now
 from tasks.store.schema.results import GATING_KEY, counts, gatings, thresholds
 from tasks.store.upsert import insert_into
+
+STAINS = "stains"
+"""The key of ``qc`` that says how brightly cells are stained; gatings of earlier releases lack it,
+and tables read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +81,9 @@ def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = N
     With ``seen``, its file when counting began, a state or reason that it got since stays.
 
     Writing the same again changes nothing; quality figures that a later release of the program
-    words otherwise do not make another count. Stored counts that were altered since they were
-    written are replaced.
+    words otherwise do not make another count. Where they say for the first time how brightly cells
+    are stained, quality figures and thresholds are written anew beside the same numbers. Stored
+    counts that were altered since they were written are replaced.
 
     Raises TubeFault when the same engine version counted the same tube otherwise before: the
     earlier counts stay.
@@ -93,6 +98,9 @@ def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = N
             _remove(connection, gating)
             new, kept = _insert(connection, gating), gating
         same = _numbers(kept) == _numbers(gating)
+        if same and STAINS in gating.qc and STAINS not in kept.qc:
+            _remove(connection, gating)
+            _insert(connection, gating, counted_at=kept.counted_at)
         if same:
             set_tube_state(connection, gating.tube_sha256, "counted", seen=seen)
     if not same:
@@ -153,10 +161,13 @@ def _numbers(gating: TubeGating) -> TubeGating:
     return replace(gating, qc={}, thresholds=())
 
 
-def _insert(connection: Connection, gating: TubeGating) -> bool:
-    """Write a gating unless one with the same key is there; tells whether it was written."""
+def _insert(connection: Connection, gating: TubeGating, *, counted_at: str = "") -> bool:
+    """Write a gating unless one with the same key is there; tells whether it was written.
+
+    ``counted_at`` is when its numbers were counted (UTC, empty: now).
+    """
     key = _key(gating)
-    values = key | _gating_values(gating)
+    values = key | _gating_values(gating) | {"counted_at": counted_at or utc_now()}
     rows = [
         key | {"position": place} | _count_values(count)
         for place, count in enumerate(gating.counts)
@@ -213,7 +224,6 @@ def _gating_values(gating: TubeGating) -> dict[str, Any]:
         "beads": gating.beads,
         "flags": json.dumps(gating.flags),
         "qc": json.dumps(gating.qc, sort_keys=True, ensure_ascii=False, allow_nan=False),
-        "counted_at": utc_now(),
     }
 
 

@@ -54,7 +54,7 @@ from tasks.tubes.reference_tubes import (
     reference_measurements,
 )
 from tasks.tubes.signals import tube_signals
-from tasks.tubes.stain_brightness import stain_brightness, with_evidence
+from tasks.tubes.stain_brightness import COMPARED_IN, stain_brightness, with_evidence
 from tasks.tubes.tube_quality import judge_time, judge_tube
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.tube_identity import TubeIdentity
@@ -112,7 +112,11 @@ def gate_tube(
             fetch_references=lookup.fetch if needs_references(calibrated.strategy) else None,
             corrections=as_boundaries(in_force),
         )
-        stains = stain_brightness(calibrated, applied, events, header)
+        stains = (
+            stain_brightness(calibrated, applied, events, header)
+            if tube.identity.specimen == COMPARED_IN
+            else {}
+        )
         applied = replace(applied, compiled=with_evidence(applied.compiled, stains))
         quality = _quality(applied, acquisition, events, header)
         qc = _made_with(used, calibrated) | _qc(applied, header, match.instrument) | quality.numbers

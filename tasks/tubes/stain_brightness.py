@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from gating.strategy.model import Strategy
     from gating.thresholds.apply import Applied
 
+COMPARED_IN = "blood"
+"""The specimen of the calibrated places: in marrow many B cells are precursors, which carry less
+CD19 by nature."""
 CELLS = 100
 """So many cells of a landmark are needed to speak of their median."""
 KEPT = (0.67, 1.5)
@@ -190,12 +193,15 @@ def _rows(applied: Applied, gate: str) -> np.ndarray:
 
 
 def _is_beyond_blank(applied: Applied, threshold: str, gate: str) -> bool:
-    """Tell whether a landmark has more cells than cells without the marker would give."""
+    """Tell whether a landmark has more cells than cells without the marker would give.
+
+    Where no such cells were measured that cannot be told, and nothing is.
+    """
     negative = (
         applied.measurements[threshold].negative if threshold in applied.measurements else None
     )
     if negative is None or not negative.events:
-        return True
+        return False
     compiled, evaluation = applied.compiled, applied.evaluation
     parent = compiled.strategy.parent_of()[gate]
     exposure = evaluation.count(compiled.path_of[parent]) / negative.events

@@ -29,9 +29,10 @@ from tasks.upkeep.store_copy import copy_to_file
 FORMAT = 1
 MANIFEST, STORE = "manifest.json", "store.db"
 SHEETS = ("study.yaml", "patients.csv", "samples.csv", "drugs.csv", "instruments.csv")
-VERSIONS = ("panels", "strategies", "calibrations", "maps")
-DERIVED = ("placed", "tubes", "clusters")
-"""Folders of maps that are made again."""
+MAPS = "maps"
+VERSIONS = ("panels", "strategies", "calibrations", MAPS)
+DERIVED = ("placed", "tubes", "clusters", "clusters.npz")
+"""Folders and files of maps that are made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,12 @@ def _members(study: Study) -> Iterator[tuple[str, bytes]]:
             yield f"study/{name}", path.read_bytes()
     for folder in VERSIONS:
         for path in sorted((study.folder / folder).rglob("*")):
-            parts = path.relative_to(study.folder).parts
-            if path.is_file() and not path.is_symlink() and not set(DERIVED) & set(parts[:-1]):
-                yield f"study/{'/'.join(parts)}", path.read_bytes()
+            inside = path.relative_to(study.folder)
+            if path.is_file() and not path.is_symlink() and not _is_derived(inside):
+                yield f"study/{inside.as_posix()}", path.read_bytes()
+
+
+def _is_derived(name: Path) -> bool:
+    """Tell whether a file of a study is a map's, below its compartment, and is made again."""
+    folder, _, *below = name.parts
+    return folder == MAPS and not {*DERIVED}.isdisjoint(below)

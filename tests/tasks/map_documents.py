@@ -85,6 +85,7 @@ def map_value(
         | {"reason": "first map", "seed": 7, "libraries": {"umap-learn": "0.5.7"}},
         "shifts": [_shift("CD19", 0.01, 0.1), _shift("CD3", 0.08, 0.8)],
         "notes": ["1 of 3 tubes hold no such cell."],
+        "unread": [],
         **(_clusters(len(patients)) if clusters else NO_CLUSTERS),
     }
 
@@ -103,6 +104,7 @@ def _tube(patient: str, visit: str) -> dict[str, Any]:
         "batch": "W1",
         "counted_as": sha[::-1],
         "counted_at": "2026-03-31T02:14:07+00:00",
+        "correction": "",
         "review": "",
         "events": sum(KINDS[visit]),
         "shown": sum(KINDS[visit]),
@@ -111,13 +113,15 @@ def _tube(patient: str, visit: str) -> dict[str, Any]:
         "high": high,
         "code": code,
         "printed": printed,
+        "detect": 20,
+        "quantify": 50,
     }
 
 
 def series_value(value: dict[str, Any], patient: str) -> dict[str, Any]:
     """Give what a patient's tables say of the tubes of a map: the same as it was drawn from."""
     own = [tube for tube in value["tubes"] if tube["patient"] == patient]
-    shared = ("sha12", "sha256", "visit", "day", "collected", "counted_as", "review")
+    shared = tuple("sha12 sha256 visit day collected counted_as correction review".split())
     of_all = {"panel": "bcell", "specimen": "blood", "control": "", "strategy": "bcell@3.0.0"}
     of_all |= {"file": "D56.fcs", "flags": [], "severity": "", "counted": True, "corrected": []}
     return {

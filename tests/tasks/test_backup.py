@@ -61,6 +61,23 @@ def study(counted, tmp_path):
     return open_study(tmp_path / "study")
 
 
+def test_what_is_made_again_of_maps_is_in_no_backup(study, tmp_path):
+    """What is named alike elsewhere is: a strategy may be called "tubes"."""
+    kept = ["maps/LOCK", "maps/b_cells/1.0.0/map.yaml", "maps/b_cells/1.0.0/reference.npz"]
+    kept += ["strategies/tubes/1.0.0/strategy.yaml", "panels/clusters/1.0.0/panel.yaml"]
+    made = ["b_cells/tubes/ab.npz", "b_cells/tubes/ab-counted.npz", "b_cells/1.0.0/clusters.npz"]
+    made += ["b_cells/1.0.0/placed/ab.npz", "b_cells/1.0.0/clusters/ab.npz"]
+    for name in (*kept, *(f"maps/{each}" for each in made)):
+        (study.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (study.folder / name).write_bytes(b"x")
+    file = tmp_path / "backup.zip"
+    assert run(["backup", str(file), "--study", str(study.folder)]) == 0
+    with zipfile.ZipFile(file) as archive:
+        inside = {name.removeprefix("study/") for name in archive.namelist()}
+    folders = ("maps", "strategies", "panels")
+    assert {name for name in inside if name.split("/")[0] in folders} == {*kept}
+
+
 def test_what_was_backed_up_comes_back_and_later_entries_lie_aside(study, tmp_path, capsys):
     before = known(study)
     file = tmp_path / "backup.zip"

@@ -9,9 +9,10 @@ from numpy.random import Generator
 
 from panels.text.errors import ReconflowError
 from tasks.counting.intervals import scaled_count, wilson
+from tasks.counting.limits import LimitSettings
 from tasks.explore.annotation import describe
 from tasks.explore.cells import NOISE, Cells, leaf_populations
-from tasks.explore.cluster_amounts import CompartmentAmount, cluster_amounts
+from tasks.explore.cluster_amounts import CompartmentAmount, cluster_amounts, limits_in_events
 from tasks.explore.cluster_counts import AT_ONCE, ClusterCounts, cluster_counts
 from tasks.explore.clusters import FEWEST_EVENTS, DensityClusters, find_clusters
 from tasks.explore.findings import Findings, findings, judge
@@ -340,6 +341,17 @@ def test_a_cluster_is_detected_from_the_compartments_own_limit_on() -> None:
     raised = replace(COMPARTMENT, lod_per_ul=2.0, lloq_per_ul=4.0)
     amounts = cluster_amounts(ClusterCounts((39, 40, 79, 80), 1000, 1000), raised)
     assert [each.code for each in amounts] == ["ND", "DNQ", "DNQ", "Q"]
+
+
+def test_the_limits_of_a_tube_are_the_higher_of_the_studys_and_the_compartments() -> None:
+    """1,000 events at 50 per µL are those of 20 µL, in which 2 cells per µL are 40 events."""
+    study = LimitSettings()
+    raised = replace(COMPARTMENT, lod_per_ul=2.0, lloq_per_ul=4.0)
+    assert limits_in_events(1000, raised, study) == (40, 80)
+    assert limits_in_events(1000, replace(raised, lod_per_ul=0.5), study) == (20, 80)
+    assert limits_in_events(1000, COMPARTMENT, study) == (20, 50)
+    assert limits_in_events(0, raised, study) == (20, 50)
+    assert limits_in_events(60, CompartmentAmount(None, None, 1.0, "ND", 0.9), study) == (20, 50)
 
 
 def test_a_part_of_a_large_compartment_gives_the_same_amount_less_surely() -> None:

@@ -18,7 +18,7 @@ import pytest
 from flows.commands.data_set import export
 from panels.text.errors import MapFault, UsageFault
 from tasks.explore.annotation import Enrichment
-from tasks.explore.arrays_file import NotArrays, read_arrays
+from tasks.explore.arrays_file import NotArrays, read_arrays, write_arrays
 from tasks.explore.cluster_counts import ClusterCounts
 from tasks.explore.cluster_words import ClusterWords
 from tasks.explore.document import exploration_document, exploration_text
@@ -132,6 +132,21 @@ def arrays_of(content: bytes) -> dict[str, Any]:
         return {name: read[name] for name in read.files}
 
 
+def exclude(study: Study, tube: PlacedTube) -> None:
+    sha = tube.identity.tube_sha256
+    with study.store() as store, store.writing() as connection:
+        write_exclusion(connection, Exclusion(sha, "exclude", "2026-11-30", "A. Meyer", "clotted"))
+        told = {"tube_sha256": sha, "reason": "clotted"}
+        add_entry(connection, AuditEntry("A. Meyer", DONE["exclude"], "tube", told))
+
+
+def data_of(path: Path, key: str) -> Any:
+    text = path.read_text(encoding="ascii")
+    head = f'reconflow.add("map","{key}",'
+    assert text.startswith(head)
+    return json.loads(text[len(head) : -len(");\n")])
+
+
 def unpacked(text: str, dtype: str) -> np.ndarray[Any, Any]:
     return np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype=dtype)
 
@@ -218,8 +233,14 @@ def test_a_tube_that_has_to_be_read_again_and_cannot_is_named(copied: Study) -> 
         path.unlink()
     done = again(copied)
     assert len(done.tubes) == 1
-    (sentence,) = [said for patient, said in done.unread if patient == "P01" and kept.stem in said]
-    assert "its file cannot be read" in sentence
+    (unread,) = done.unread
+    assert (unread.patient, kept.stem in unread.sentence) == ("P01", True)
+    assert "its file cannot be read" in unread.sentence
+    of_patient, of_other = (map_values(done, {}, read_snapshot(copied), p) for p in ("P01", "P02"))
+    assert of_patient["unread"] == [unread.tube_sha256]
+    assert unread.tube_sha256.startswith(kept.stem)
+    assert unread.sentence in of_patient["notes"]
+    assert of_other["unread"] == []
 
 
 def test_a_tube_is_counted_again_from_what_was_kept_or_from_its_file(
@@ -243,23 +264,53 @@ def test_a_tube_is_counted_again_from_what_was_kept_or_from_its_file(
         path.unlink()
     done = again(copied)
     assert [each.identity for each in done.tubes] == [other.identity]
-    [(patient, sentence)] = done.unread
-    assert (patient, "its file cannot be read" in sentence) == ("P01", True)
+    [unread] = done.unread
+    assert (unread.patient, "its file cannot be read" in unread.sentence) == ("P01", True)
+
+
+def test_tubes_are_counted_again_where_the_clusters_are_others(
+    copied: Study, explored: Exploration
+) -> None:
+    """Clusters are derived: found again on another computer, they may be slightly others."""
+    path = maps_folder(copied, "t_cells") / "1.0.0" / "clusters.npz"
+    _, head, arrays = read_arrays(path)
+    write_arrays(path, head, arrays | {"reach": arrays["reach"] / 4})
+    done = again(copied)
+    for now, before in zip(done.tubes, explored.tubes, strict=True):
+        assert now.clusters.outside > before.clusters.outside
+        assert np.count_nonzero(now.labels < 0) > np.count_nonzero(before.labels < 0)
+    assert done.opened == 0
 
 
 def test_an_excluded_tube_is_on_no_map_and_the_map_stays(
     copied: Study, explored: Exploration
 ) -> None:
-    sha = explored.tubes[0].identity.tube_sha256
-    with copied.store() as store, store.writing() as connection:
-        write_exclusion(connection, Exclusion(sha, "exclude", "2026-11-30", "A. Meyer", "clotted"))
-        told = {"tube_sha256": sha, "reason": "clotted"}
-        add_entry(connection, AuditEntry("A. Meyer", DONE["exclude"], "tube", told))
+    exclude(copied, explored.tubes[0])
     done = again(copied)
     assert [t.identity.visit for t in done.tubes] == [explored.tubes[1].identity.visit]
     assert done.map.sha256 == explored.map.sha256
     assert "1 excluded by a person" in " ".join(done.left_out)
     assert "1 of the 2 tubes that t_cells@1.0.0 was made of is in no series" in done.notes[0]
+
+
+def test_a_patient_whose_last_tube_was_excluded_has_a_map_without_cells(
+    copied: Study, explored: Exploration
+) -> None:
+    snapshot = read_snapshot(copied)
+    path = write_map_data(snapshot, explored)[0].parent / "maps" / "t_cells.js"
+    of_all = copied.results / "cohort" / "maps" / "t_cells.js"
+    for tube in explored.tubes:
+        exclude(copied, tube)
+    done = again(copied)
+    for patients in (["P01"], []):
+        write_map_data(snapshot, done, patients)
+        value = data_of(path, "P01/t_cells")
+        assert (value["tubes"], value["visits"], value["events"]["count"]) == ([], [], 0)
+        assert "2 excluded by a person" in value["notes"][0]
+    assert data_of(of_all, "/t_cells")["tubes"] == []
+    path.unlink()
+    write_map_data(snapshot, done)
+    assert not path.exists(), "who never was on the map gets none"
 
 
 @pytest.mark.parametrize("name", ["map.yaml", "reference.npz"])
@@ -333,9 +384,7 @@ def test_the_data_of_a_page_hold_what_was_placed(copied: Study, explored: Explor
         "cohort/map.html",
     ]
     patient = pages[0].parent / "maps" / "t_cells.js"
-    text = patient.read_text(encoding="ascii")
-    assert text.startswith('reconflow.add("map","P01/t_cells",{')
-    value = json.loads(text[len('reconflow.add("map","P01/t_cells",') : -len(");\n")])
+    value = data_of(patient, "P01/t_cells")
     events, count = value["events"], value["events"]["count"]
     assert count == sum(each["shown"] for each in value["tubes"])
     assert count == sum(len(each.coordinates) for each in done.tubes)

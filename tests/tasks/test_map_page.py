@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.counting.intervals import wilson
+from tasks.explore.cluster_amounts import CompartmentAmount, cluster_amounts
+from tasks.explore.cluster_counts import ClusterCounts
 from tasks.publish.app_files import write_app
 from tasks.publish.map_page import MapPage, render_map_page
 from tests.browser import browser, computed, needs_chromium
@@ -103,12 +105,15 @@ def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
     value = map_value()
     series = series_value(value, "P01")
     before, during, after = series["tubes"]
-    before |= {"counted_as": "ef" * 32, "corrected": ["naive_b"]}
+    before |= {"counted_as": "ef" * 32, "correction": "aa" * 32}
     during["review"] = "accepted"
     after["review"] = "excluded"
     series["counts"][before["sha12"]]["b_cells"]["printed"] = "28.1"
     series["tubes"].append(after | {"sha256": "12" * 32, "sha12": "12" * 6, "visit": "D84"})
     series["tubes"].append(before | {"sha256": "34" * 32, "sha12": "34" * 6, "visit": "D112"})
+    unread = before | {"sha256": "56" * 32, "sha12": "56" * 6, "visit": "D140"}
+    series["tubes"].append(unread)
+    value["unread"].append(unread["sha256"])
     browser.open(written(tmp_path, value, series={"P01": series}) + "#cells=cluster:0")
     browser.until("document.querySelector('#how')")
     told = browser.evaluate(text(".map-since"))
@@ -118,6 +123,7 @@ def test_what_changed_since_is_named_on_top_and_at_its_visit(browser, tmp_path):
     assert "P01 D56: excluded" in told
     assert "P01 D112 (day -7), 2025-03-18: counted, and not on this map" in told
     assert "D84" not in told
+    assert "D140" not in told
     assert "Draw it again: reconflow explore --compartment b_cells" in told
     assert "(their cells and numbers are the same): P01 D28: a reviewer decided: accepted" in told
     assert "older than the tables" in browser.evaluate(text(".facts"))
@@ -155,6 +161,32 @@ def test_a_map_that_is_as_the_tables_are_says_so(opened, browser, tmp_path):
     assert "a tube has changed. The map shows what was then: P02 D56: excluded" in told
     assert "is not known before the next run" in told
     assert "P02 since this map, excluded" in browser.evaluate(text(".map-plot:nth-child(3)"))
+
+
+def test_a_recount_is_said_to_be_a_correction_where_the_correction_is_another(browser, tmp_path):
+    """A tube that was corrected before may be counted again for another reason."""
+    none, one, other = "", "aa" * 32, "bb" * 32
+    pairs = {
+        (one, one): "counted again",
+        (none, none): "counted again",
+        (none, one): "corrected by a person",
+        (one, other): "corrected by a person",
+        (one, none): "correction taken back",
+    }
+    value = map_value(None, patients=("P01", "P02"))
+    series = {each: series_value(value, each) for each in ("P01", "P02")}
+    now = [tube for each in series.values() for tube in each["tubes"]]
+    for (then, later), tube, entry in zip(pairs, value["tubes"], now, strict=False):
+        tube["correction"] = then
+        entry |= {"correction": later, "counted_as": "ef" * 32, "corrected": ["naive_b"]}
+    del now[-1]["correction"]
+    now[-1] |= {"counted_as": "ef" * 32, "corrected": ["naive_b"]}
+    browser.open(written(tmp_path, value, series=series))
+    browser.until("document.querySelector('#how')")
+    told = browser.evaluate(
+        "[...document.querySelectorAll('.map-since li')].map((each) => each.innerText)"
+    )
+    assert [each.partition(": ")[2] for each in told] == [*pairs.values(), "counted again"]
 
 
 def test_many_changes_are_folded_and_counted_at_their_visit(browser, tmp_path):
@@ -522,6 +554,32 @@ def test_a_share_has_wilsons_interval_and_joins_the_compartments(browser, tmp_pa
     np.testing.assert_allclose(last["least"], 6.0 * math.exp(-gap), rtol=1e-6)
     assert [each["code"] for each in amounts] == ["ND", "ND", "Q"]
     assert sum(each["shown"] for each in amounts) == KINDS["D56"][2]
+
+
+def test_lit_cells_need_what_the_clusters_of_the_tube_need(browser, tmp_path):
+    """The lasso holds the 60 cells of cluster 3; the compartment's background raised the limits."""
+    limits = ((20, 50), (20, 60), (20, 61), (60, 100), (61, 100))
+    value = map_value()
+    tube = value["tubes"][2]
+    lit = computed(
+        browser,
+        tmp_path,
+        f"""const value = {json.dumps(value)};
+        const lit = [];
+        for (const [detect, quantify] of {json.dumps(limits)}) {{
+          Object.assign(value.tubes[2], {{ detect, quantify }});
+          const map = await mapData.open(value);
+          lit.push(mapCells.amounts(map, mapCells.find(map, {ODD!r}).mask)[2]);
+        }}
+        return lit;""",
+    )
+    assert [each["code"] for each in lit] == ["Q", "Q", "DNQ", "DNQ", "ND"]
+    assert [lit[2]["printed"], lit[4]["printed"][0]] == ["6.0 (DNQ)", "<"]
+    counts = ClusterCounts(KINDS["D56"], tube["events"], tube["events"])
+    for each, of_tube in zip(lit, limits, strict=True):
+        in_events = [number * tube["per_ul"] / tube["events"] for number in of_tube]
+        whole = CompartmentAmount(tube["per_ul"], tube["low"], tube["high"], "Q", *in_events)
+        assert cluster_amounts(counts, whole)[2].code == each["code"]
 
 
 def test_a_weighted_share_counts_the_effective_cells(browser, tmp_path):

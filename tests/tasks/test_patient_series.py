@@ -67,8 +67,11 @@ def series(rows, *tubes, controls=(), **change):
 
 def test_pages_beside_a_map_know_how_the_tubes_are_counted_now(tmp_path):
     """A recount without another number makes no edition, and a map is told of it all the same."""
-    before, after = (replace(counted(7), counted_as=each * 64) for each in "ab")
-    assert series(kinetics(at(7)), before)["tubes"][0]["counted_as"] == "a" * 64
+    before, after = (
+        replace(counted(7), counted_as=each * 64, correction_sha256=each * 8) for each in "ab"
+    )
+    (tube,) = series(kinetics(at(7)), before)["tubes"]
+    assert (tube["counted_as"], tube["correction"]) == ("a" * 64, "a" * 8)
     assert repr(before) == repr(after)
     mark = tmp_path / CONTROLS
     mark.write_text(_controls_mark([], [before], has_map=False))

@@ -158,6 +158,17 @@ def test_no_more_cells_than_the_stain_gives_without_the_marker_say_nothing(usual
     assert measured((calibrated, replace(applied, measurements=measurements), tube)) == {}
 
 
+def test_without_cells_that_lack_the_marker_nothing_can_be_said(usual: Gated) -> None:
+    calibrated, applied, tube = usual
+    found = applied.measurements["cd19"]
+    assert found.negative is not None
+    none = replace(found.negative, counts=(0,) * len(found.negative.counts))
+    assert none.events == 0
+    for measurements in ({}, *({"cd19": replace(found, negative=it)} for it in (None, none))):
+        judged = replace(applied, measurements=measurements)
+        assert measured((calibrated, judged, tube)) == {}
+
+
 def test_nothing_is_compared_with_the_place_of_another_instrument(usual: Gated) -> None:
     calibrated = usual[0]
     assert measured(usual, replace(calibrated, fault="there is no calibration of it")) == {}
@@ -181,6 +192,18 @@ def test_tables_flag_the_dim_tube_alone(counted: tuple[StudySnapshot, Counted]) 
         for tube in flagged_tubes(snapshot, counts, known)
     }
     assert flagged == {"usual.fcs": (), "dim.fcs": ABOVE_CD19}
+
+
+def test_marrow_is_not_compared_with_what_was_found_in_blood(
+    counted: tuple[StudySnapshot, Counted],
+) -> None:
+    snapshot, tubes = counted
+    dim, in_blood = tubes["dim"]
+    marrow = replace(dim, identity=replace(dim.identity, specimen="marrow"))
+    used, references = snapshot.strategies["bcell"], counting_inputs(snapshot).references
+    gating = gate_tube(snapshot.study, marrow, used, references).gating
+    assert gating.qc["stains"] == {}
+    assert gating.counts == in_blood.gating.counts
 
 
 def test_evidence_and_page_say_how_far_off_it_is(counted: tuple[StudySnapshot, Counted]) -> None:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from gating.evaluation.compiled_strategy import RealisedThreshold
 from panels.text.errors import SettingsFault, StateConflict, TubeFault
 from tasks.counting.counts import PopulationCount
 from tasks.store import shares
@@ -30,6 +31,7 @@ from tasks.store.moves import PlannedMove, plan_move, planned_moves, refuse_twin
 from tasks.store.notes import recall, remember
 from tasks.store.opening import Store, open_store
 from tasks.store.runs import begin_run, end_run, last_run
+from tasks.store.schema.results import thresholds
 from tasks.store.tubes import save_tube, taken_in, tubes_to_count
 from tasks.vocabulary.tube_identity import TubeIdentity
 
@@ -111,6 +113,45 @@ def test_keeping_the_same_counts_again_changes_nothing(store: Store) -> None:
     assert not save_gating(store, GATING)
     assert gatings_of(store, SHA) == [GATING]
     assert history(store, file_id) == steps
+
+
+def test_how_cells_are_stained_is_added_to_counts_of_an_earlier_release(store: Store) -> None:
+    file_id = accept(store)
+    earlier = replace(GATING, thresholds=(realised("as it was"),))
+    save_gating(store, earlier)
+    steps, (written,) = history(store, file_id), gatings_of(store, SHA)
+    stains = {"stains": {"cd19": {"ratio": 0.4}}}
+    dim = replace(GATING, qc=GATING.qc | stains, thresholds=(realised("CD19 is dim"),))
+    assert not save_gating(store, dim)
+    (now,) = gatings_of(store, SHA)
+    assert now.qc == GATING.qc | stains
+    assert (now.counts, now.counted_at) == (GATING.counts, written.counted_at)
+    assert evidence(store) == ["CD19 is dim"]
+    (counted,) = tube_counts(store, {"bcell": "bcell@1.0.0"})
+    assert counted.stain_ratios == {"cd19": 0.4}
+    assert history(store, file_id) == steps
+    # What is known once is not replaced, and not taken back by an earlier release.
+    for later in (replace(dim, qc={"stains": {}}), earlier):
+        assert not save_gating(store, later)
+        assert gatings_of(store, SHA) == [now]
+    assert evidence(store) == ["CD19 is dim"]
+
+
+def realised(words: str) -> RealisedThreshold:
+    return RealisedThreshold("cd19", "CD19", "APC-A", 700.0, "measured", words)
+
+
+def evidence(store: Store) -> list[str]:
+    with store.reading() as connection:
+        return list(connection.execute(select(thresholds.c.evidence_text)).scalars())
+
+
+def test_stains_do_not_let_other_numbers_in(store: Store) -> None:
+    accept(store)
+    save_gating(store, GATING)
+    with pytest.raises(TubeFault, match="earlier counts are kept"):
+        save_gating(store, replace(GATING, total_events=9001, qc={"stains": {}}))
+    assert gatings_of(store, SHA) == [GATING]
 
 
 def test_other_numbers_from_the_same_engine_are_refused_and_the_first_stay(store: Store) -> None:

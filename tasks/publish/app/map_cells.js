@@ -138,28 +138,33 @@ const mapCells = (() => {
   /**
    * Join a share with the compartment's concentration, on the logarithm and in quadrature. Where
    * the compartment was not detected, no part of it was; where it is not quantified, no part can be.
+   * The limits are the study's, or the compartment's in that tube where its background raised them.
    * "<" is the limit of detection, or the upper limit where that is higher, as in the tables.
    */
-  function concentration(whole, sum, part, { detect, quantify }) {
+  function concentration(whole, sum, part, needed) {
     const none = { per_ul: null, least: null, most: null };
     if (whole.code === "ND") return { code: "ND", printed: whole.printed, ...none };
     if (whole.code !== "Q" || part.share === null) return { code: "NE", printed: "NE", ...none };
     const per_ul = whole.per_ul * part.share;
     const [least, most] = part.share ? joined(whole, part) : [0, part.high * whole.high];
-    const { isDetected, fewest } = detection(sum, detect);
+    const { isDetected, fewest } = detection(sum, needed, whole.detect ?? needed.detect);
     if (!isDetected) {
       const limit = Math.max((whole.per_ul * fewest) / sum.all, most);
       return { code: "ND", printed: `<${numberWords.amount(limit)}`, per_ul, least, most };
     }
-    const code = part.effective < quantify ? "DNQ" : "Q";
+    const isQuantified = part.effective >= needed.quantify && sum.lit >= (whole.quantify ?? 0);
+    const code = isQuantified ? "Q" : "DNQ";
     return { code, printed: printed(code, per_ul), per_ul, least, most };
   }
 
-  /** Tell whether the tube has such cells, and how many events of it would be the fewest that count. */
-  function detection({ shown, lit, squared, largest }, detect) {
+  /**
+   * Tell whether the tube has such cells, and how many events of it would be the fewest that count:
+   * as many as its limit, seen in so many of the shown cells that no single one decides.
+   */
+  function detection({ shown, lit, squared, largest }, needed, limit) {
     const weight = lit ? squared / lit : largest;
-    const isDetected = shown >= detect || (shown >= FEWEST_SEEN && lit >= detect);
-    return { isDetected, fewest: Math.max(detect, Math.min(detect, FEWEST_SEEN) * weight) };
+    const seen = Math.min(needed.detect, FEWEST_SEEN);
+    return { isDetected: shown >= seen && lit >= limit, fewest: Math.max(limit, seen * weight) };
   }
 
   function joined(whole, part) {

@@ -49,10 +49,12 @@ const mapSince = (() => {
     return !now?.counted || Boolean(now.counted_as && tube.counted_as);
   }
 
-  function isLacking({ panel, tubes }, tube) {
+  /** Tell whether a map lacks a tube; of one that could not be read its notes say why. */
+  function isLacking({ panel, tubes, unread = [] }, tube) {
     const isShown = tube.counted && !tube.control && tube.visit && tube.review !== "excluded";
     const isOfMap = tube.panel === panel && tube.specimen === "blood";
-    return isShown && isOfMap && !tubes.some(({ sha256 }) => sha256 === tube.sha256);
+    const known = [...tubes.map(({ sha256 }) => sha256), ...unread];
+    return isShown && isOfMap && !known.includes(tube.sha256);
   }
 
   /** Say what the tables have otherwise of a tube, but for its review: [words]. */
@@ -63,10 +65,13 @@ const mapSince = (() => {
     return [recounted(value, tube, now), number(value, tube, series)].filter(Boolean);
   }
 
+  /** Say what counted a tube otherwise; a series or a map of an earlier release names no correction. */
   function recounted({ strategy }, tube, now) {
     if (!now.counted_as || !tube.counted_as || now.counted_as === tube.counted_as) return "";
     if (now.strategy !== strategy) return `counted again, under ${now.strategy}`;
-    return now.corrected.length ? "corrected by a person" : "counted again";
+    const isKnown = now.correction !== undefined && tube.correction !== undefined;
+    if (!isKnown || now.correction === tube.correction) return "counted again";
+    return now.correction ? "corrected by a person" : "correction taken back";
   }
 
   function reviewed(tube, series) {

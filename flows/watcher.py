@@ -50,7 +50,12 @@ def keep_watching(study: Study, interval: float, stop: threading.Event | None = 
 
 def _keep(folder: Path, interval: float, stop: threading.Event) -> None:
     while not stop.is_set():
-        code = _run(folder, interval, stop)
+        try:
+            code = _run(folder, interval, stop)
+        except OSError as error:
+            say(f"No watcher can be started: {error}. It is tried again.")
+            stop.wait(UNKNOWN_SECONDS)
+            continue
         if not stop.is_set():
             _wait_after(code, stop)
 
@@ -74,7 +79,10 @@ def _wait_after(code: int, stop: threading.Event) -> None:
 
 
 def _run(folder: Path, interval: float, stop: threading.Event) -> int:
-    """Run one watcher until it ends or ``stop`` is set; gives its exit code."""
+    """Run one watcher until it ends or ``stop`` is set; gives its exit code.
+
+    Raises OSError where no process can be started.
+    """
     module = [sys.executable, "-P", "-m", "flows.watcher"]
     options = ["--interval", str(interval), "--parent", str(os.getpid()), "--", str(folder)]
     # A session of its own: Ctrl-C in the terminal reaches this process first, which then stops it.

@@ -63,7 +63,10 @@ def _keep(folder: Path, interval: float, stop: threading.Event) -> None:
 def _wait_after(code: int, stop: threading.Event) -> None:
     """Wait until a watcher that ended with this code may be begun again."""
     if code == SILENT:
-        if until_answered(stop):
+        answered = until_answered(stop)
+        if stop.is_set():
+            return
+        if answered:
             say("All folders answer again; watching goes on.")
             return
         say(

@@ -48,7 +48,6 @@ class Watchdog:
         self.silence = ""
         self.rounds = self.unasked = 0
         self.seconds = SHARE_SECONDS
-        self.step_seconds = 0.0
         self.notes: list[Note] = []
         self._folders: dict[Path, None] = {}
         self._probe = Probe()
@@ -106,18 +105,13 @@ class Watchdog:
         return False
 
     def _notice_standstill(self) -> None:
-        if self._moved != _PROGRESS[0]:
+        if self._moved != _PROGRESS[0] or self.ending is None:
             self._moved, self._still = _PROGRESS[0], 0.0
             return
         self._still += _TICK_SECONDS
-        if self.ending and 0 < self.step_seconds <= self._still:
-            open_work = f" Under way: {', '.join(_UNDER_WAY)}." if _UNDER_WAY else ""
-            self._fall_silent(
-                f"No file was opened and no work was finished for {self.step_seconds / 60:g} "
-                f"minutes, though the folders answer: does one file or disk hang?{open_work} "
-                "Nothing was lost.",
-                "standstill",
-            )
+        for limit in _LIMITS[-1:]:
+            if self._still >= limit:
+                self._fall_silent(_stood_still(limit), "standstill")
 
     def _fall_silent(self, sentence: str, reason: Reason) -> None:
         self.silence = sentence
@@ -136,6 +130,14 @@ class Watchdog:
         os._exit(self._codes[reason])
 
 
+def _stood_still(seconds: float) -> str:
+    under_way = f" Under way: {', '.join(_UNDER_WAY)}." if _UNDER_WAY else ""
+    return (
+        f"No file was opened and no work was finished for {seconds / 60:g} minutes, though the "
+        f"folders answer: does one file or disk hang?{under_way} Nothing was lost."
+    )
+
+
 def _attempt(note: Callable[[], object]) -> None:
     with suppress(Exception):
         note()
@@ -143,6 +145,9 @@ def _attempt(note: Callable[[], object]) -> None:
 
 FAILED: Mapping[Reason, int] = {"silence": 1, "standstill": 1}
 _PROGRESS = [0]
+_LIMITS: list[float] = []
+"""How many seconds work may stand still, the last one counting; threads come and go in any order.
+"""
 _UNDER_WAY: list[str] = []
 """Names of the pieces of work that are done in this process now."""
 _RUNNING: list[Watchdog] = []
@@ -206,17 +211,16 @@ def noted_at_end(*notes: Note) -> Iterator[None]:
 
 @contextmanager
 def steps_limited(seconds: float = STEP_SECONDS) -> Iterator[None]:
-    """End the process, too, when the block makes no progress for so long."""
+    """End the process, too, when the block makes no progress for so long.
+
+    Not where the process goes on when a folder is silent (``watchdog(None)``).
+    """
     note_progress()
-    if not _RUNNING:
-        yield
-        return
-    running = _RUNNING[0]
-    before, running.step_seconds = running.step_seconds, seconds
+    _LIMITS.append(seconds)
     try:
         yield
     finally:
-        running.step_seconds = before
+        _LIMITS.remove(seconds)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from typing import Annotated, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import flows.one_thread  # noqa: F401 - before anything imports numpy
-from panels.files.watchdog import watchdog
+from panels.files.watchdog import Reason, watchdog
 from panels.text.errors import FieldFault, ReconflowError, UsageFault
 from panels.text.printable import printable_lines
 from panels.text.quoting import unexpected
@@ -152,7 +152,7 @@ def main() -> NoReturn:
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     signal.signal(signal.SIGTERM, _terminate)
     sys.excepthook = _report_own_fault
-    with watchdog(partial(_say_silence, os.dup(1))):
+    with watchdog(partial(_say_ending, os.dup(1))):
         code = run(sys.argv[1:])
     sys.exit(code)
 
@@ -239,9 +239,9 @@ def _with_option(fault: FieldFault) -> str:
     return fault.sentence(called) + allowed
 
 
-def _say_silence(stdout: int, sentence: str) -> None:
-    """Say which folder does not answer, before the process ends; it is redirected by now."""
-    sentence += " Run again once it answers."
+def _say_ending(stdout: int, sentence: str, reason: Reason) -> None:
+    """Say which folder or work the process ends for; its stdout is redirected by now."""
+    sentence += f" Run again once {'it answers' if reason == 'silence' else 'that is repaired'}."
     sys.stderr.write(f"reconflow: {printable_lines(sentence)}\n")
     sys.stderr.flush()
     if "--json" in sys.argv:

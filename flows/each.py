@@ -6,7 +6,6 @@ from typing import Any, TypeVar
 from prefect import Task
 
 from flows.progress import track
-from panels.files.watchdog import note_progress
 from panels.text.errors import RunnerFault
 from tasks.steps.worker_pool import workers
 from tasks.study.folder import Study
@@ -47,7 +46,6 @@ def each(
                 raise result
             if unexpected and isinstance(result, BaseException):
                 result = unexpected(item, result)
-            note_progress()
             results.append(result)
             show(done, len(items))
     return results

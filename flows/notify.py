@@ -75,7 +75,8 @@ def _study_of(run: FlowRun) -> Study | None:
     if not (run.deployment_id and folder):
         return None
     # The night may have failed because a folder does not answer.
-    return Study(Path(folder).resolve(), read_settings(Path(folder)))
+    settings = read_settings(Path(folder))
+    return Study(Path(folder).resolve(), settings)
 
 
 def is_trouble(night: Night) -> bool:

@@ -68,10 +68,15 @@ class _Memory:
             return True
         return bool(due) and time.monotonic() - self.tried_at > AGAIN_SECONDS
 
+    def note_arriving(self, files: int) -> None:
+        """Keep how many files still arrive; the next burst is held up anew."""
+        self.arriving = files
+        if not files:
+            self.held_since = None
+
     def waits_for_more(self) -> bool:
         """Tell whether a pass had better wait for files that still arrive."""
         if not self.arriving:
-            self.held_since = None
             return False
         self.held_since = self.held_since or time.monotonic()
         return time.monotonic() - self.held_since < ARRIVING_SECONDS
@@ -143,7 +148,7 @@ def _look(folder: Path, memory: _Memory) -> None:
     study = open_study(folder)
     memory.inbox, memory.settle_seconds = study.inbox, study.settings.intake.settle_seconds
     taken = take_in(study, wait=False)
-    memory.arriving = taken.arriving
+    memory.note_arriving(taken.arriving)
     news = [outcome for outcome in taken.outcomes if memory.is_new(outcome)]
     for outcome in news:
         reason = f". {outcome.reason}" if outcome.reason else ""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -14,12 +15,18 @@ from typing import NoReturn
 import flows.one_thread  # noqa: F401 - before anything imports numpy
 from flows.child_process import end_with
 from flows.watch import say, set_by_ctrl_c, watch_study
-from panels.files.watchdog import until_answered, watch_folders, watchdog
+from panels.files.watchdog import Reason, until_answered, watch_folders, watchdog
 from tasks.study.folder import Study
 
 SILENT = 75
 """The code with which a watcher ends whose share does not answer (EX_TEMPFAIL)."""
+STANDSTILL = 74
+"""The code with which one ends whose work stands still though the folders answer (EX_IOERR)."""
 STOP_SECONDS = 45.0
+UNKNOWN_SECONDS = 60.0
+"""It is begun again after this time where nobody can ask whether the folders answer."""
+STANDSTILL_SECONDS = 600.0
+"""What stood still would soon stand still again: a person has time to look."""
 _TICK_SECONDS = 0.2
 _RESTART_SECONDS = 10.0
 
@@ -43,19 +50,42 @@ def keep_watching(study: Study, interval: float, stop: threading.Event | None = 
 
 def _keep(folder: Path, interval: float, stop: threading.Event) -> None:
     while not stop.is_set():
-        code = _run(folder, interval, stop)
+        try:
+            code = _run(folder, interval, stop)
+        except OSError as error:
+            say(f"No watcher can be started: {error}. It is tried again.")
+            stop.wait(UNKNOWN_SECONDS)
+            continue
+        if not stop.is_set():
+            _wait_after(code, stop)
+
+
+def _wait_after(code: int, stop: threading.Event) -> None:
+    """Wait until a watcher that ended with this code may be begun again."""
+    if code == SILENT:
+        answered = until_answered(stop)
         if stop.is_set():
             return
-        if code == SILENT:
-            until_answered(stop)
+        if answered:
             say("All folders answer again; watching goes on.")
-        else:
-            say(f"The watcher ended by itself (code {code}); it is started again.")
-            stop.wait(_RESTART_SECONDS)
+            return
+        say(
+            "Whether the folders answer cannot be asked: this computer starts no more processes. "
+            f"Watching is tried again in {UNKNOWN_SECONDS:g} seconds."
+        )
+        stop.wait(UNKNOWN_SECONDS)
+    elif code == STANDSTILL:
+        stop.wait(STANDSTILL_SECONDS)
+    else:
+        say(f"The watcher ended by itself (code {code}); it is started again.")
+        stop.wait(_RESTART_SECONDS)
 
 
 def _run(folder: Path, interval: float, stop: threading.Event) -> int:
-    """Run one watcher until it ends or ``stop`` is set; gives its exit code."""
+    """Run one watcher until it ends or ``stop`` is set; gives its exit code.
+
+    Raises OSError where no process can be started.
+    """
     module = [sys.executable, "-P", "-m", "flows.watcher"]
     options = ["--interval", str(interval), "--parent", str(os.getpid()), "--", str(folder)]
     # A session of its own: Ctrl-C in the terminal reaches this process first, which then stops it.
@@ -89,7 +119,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     sys.unraisablehook = _unless_interrupted
     end_with(options.parent)
-    with watchdog(_say_silence, code=SILENT), suppress(KeyboardInterrupt):
+    codes: Mapping[Reason, int] = {"silence": SILENT, "standstill": STANDSTILL}
+    with watchdog(_say_ending, codes), suppress(KeyboardInterrupt):
         watch_study(options.folder, options.interval)
 
 
@@ -99,8 +130,9 @@ def _unless_interrupted(lost: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(lost)
 
 
-def _say_silence(sentence: str) -> None:
-    say(f"{sentence} Watching goes on by itself once it answers.")
+def _say_ending(sentence: str, reason: Reason) -> None:
+    later = f"in {STANDSTILL_SECONDS / 60:g} minutes"
+    say(f"{sentence} Watching goes on {'once it answers' if reason == 'silence' else later}.")
 
 
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:

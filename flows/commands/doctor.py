@@ -28,9 +28,11 @@ def doctor(
 
     Nothing is changed. Ends with code 1 when something is wrong.
     """
+    from panels.files.watchdog import watch_folders
     from tasks.upkeep.installation import check_installation
     from tasks.upkeep.study_checks import check_study
 
+    watch_folders([study])
     findings = [
         *check_installation(),
         *_server(study),

@@ -54,8 +54,10 @@ def restore(
 
     In a folder without study.yaml settings, sheets and versions are put back as well.
     """
+    from panels.files.watchdog import watch_folders
     from tasks.upkeep.restore import restore as put_back
 
+    watch_folders([study])
     done = put_back(study.resolve(), file, by=by)
     note_log_head(study)
     return Outcome(

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from panels.files.watchdog import steps_limited
 from panels.text.errors import SettingsFault
 from panels.text.printable import printable
 from tasks.intake.admit import Outcome, admit
@@ -56,7 +55,7 @@ def take_in(study: Study, *, wait: bool = True) -> IntakeSummary:
     so that nothing is taken for removed, and UsageFault when the store knows nothing of the tubes
     that were taken in before.
     """
-    with study.store() as store, intake_lock(store), steps_limited():
+    with study.store() as store, intake_lock(store):
         _check_inbox(study, store)
         unknown = check_ledger(study, store)
         mark_folders(study, store)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from panels.text.errors import RunnerFault, SettingsFault
 from tasks.steps.dask_crew import Crew, open_port, put_down
 from tasks.steps.dask_worker import Given, forget, work_on
+from tasks.steps.piece_of_work import DidNotEnd
 from tasks.store.fence import held
 from tasks.study.folder import Study
 from tasks.study.settings import FILE_NAME
@@ -201,9 +202,7 @@ class Cluster:
             at_it = [who for who, keys in client.processing().items() if future.key in keys]
             future.cancel()
             client.restart_workers(at_it, timeout=CONNECT_SECONDS, raise_for_error=False)
-        raise TimeoutError(
-            f"The work did not end within {self._longest_seconds:g} seconds. Does the share answer?"
-        )
+        raise DidNotEnd.within(self._longest_seconds)
 
 
 def _connect(address: str) -> "Client":

@@ -10,6 +10,23 @@ from tasks.store.fence import Held, holding
 R = TypeVar("R")
 
 
+class DidNotEnd(TimeoutError):
+    """A piece of work was given up because it did not end; begun again it would hang again."""
+
+    @classmethod
+    def within(cls, seconds: float) -> "DidNotEnd":
+        """Say how long it was waited for."""
+        return cls(f"The work did not end within {seconds:g} seconds. Does the share answer?")
+
+
+def name_of(work: Callable[..., object], args: Sequence[object]) -> str:
+    """Name a piece of work for people: what is done, to which tube (short hash) or patient."""
+    done, done_to = work.__name__.replace("_", " "), args[0] if args else None
+    if isinstance(done_to, str):
+        return f"{done} {done_to:.12}"
+    return f"{done} {getattr(done_to, 'patient', '')}".strip()
+
+
 def do_piece(
     shared: object, work: Callable[..., R], args: Sequence[object], locks: Sequence[Held] = ()
 ) -> R:

@@ -11,7 +11,7 @@ patient's pseudonym, nothing else.
 """
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,7 +24,9 @@ from panels.text.quoting import unexpected
 from tasks.concordance.recount import Recount
 from tasks.intake.take_in import IntakeSummary
 from tasks.results.patient_inputs import PatientInputs
+from tasks.steps.piece_of_work import DidNotEnd
 from tasks.steps.worker_pool import apart, aside
+from tasks.study.snapshot import StudySnapshot
 from tasks.tubes.count_tube import CountOutcome
 
 P = ParamSpec("P")
@@ -40,7 +42,7 @@ SECONDS_BETWEEN: list[float] = [5, 30]
 def _may_pass(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     """Retry what the shared folder or the store's lock did, never a fault that would come again."""
     error = state.result(raise_on_failure=False)
-    if isinstance(error, OSError) and error.errno in STAYS:
+    if isinstance(error, DidNotEnd) or (isinstance(error, OSError) and error.errno in STAYS):
         return False
     return isinstance(error, OSError | StoreBusy)
 
@@ -142,8 +144,14 @@ def front_page() -> str:
     from tasks.results.corrections_table import write_corrections_table
     from tasks.results.front_page import write_front_page
 
-    apart(lambda ending: write_corrections_table(ending[0]))
-    return str(apart(lambda ending: write_front_page(*ending)))
+    def corrections_table(ending: tuple[StudySnapshot, Sequence[str]]) -> None:
+        write_corrections_table(ending[0])
+
+    def front_page_file(ending: tuple[StudySnapshot, Sequence[str]]) -> Path:
+        return write_front_page(*ending)
+
+    apart(corrections_table)
+    return str(apart(front_page_file))
 
 
 @step("maps")

@@ -21,7 +21,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol, TypeVar
 
-from tasks.steps.piece_of_work import do_piece
+from panels.files.watchdog import note_progress, under_way
+from tasks.steps.piece_of_work import DidNotEnd, do_piece, name_of
 from tasks.store.fence import Held, held
 from tasks.study.folder import Study
 
@@ -51,14 +52,14 @@ class Workers:
     def run(self, work: Callable[..., R], *args: object) -> R:
         """Give the result of ``work(shared, *args)``.
 
-        Raises what it raised, and OSError when its process died or does not end.
+        Raises what it raised, OSError when its process died, DidNotEnd when it does not end.
 
         A process that hangs in the operating system (a share that went away) can only be given up
         with its pool; what others were doing in it fails too, and is tried again as after every
         OSError.
         """
         if self._number < 2:
-            with self._lock:
+            with self._lock, under_way(name_of(work, args)):
                 return work(self.shared, *args)
         pool = self._ready_pool()
         try:
@@ -70,13 +71,12 @@ class Workers:
             self._drop(pool)
             raise OSError("A worker process died, perhaps for lack of memory.") from error
         except TimeoutError as error:
+            if future.cancel():
+                raise OSError("No process became free for this work: others hang.") from error
             if future.done():
                 raise
             self._give_up(pool)
-            raise TimeoutError(
-                f"The work did not end within {self._longest_seconds:g} seconds. Does the "
-                f"share answer?"
-            ) from error
+            raise DidNotEnd.within(self._longest_seconds) from error
 
     def ready(self) -> None:
         """Start nothing yet: processes are started when the first work comes."""
@@ -165,8 +165,14 @@ def workers(
 
 
 def apart(work: Callable[..., R], *args: object) -> R:
-    """Give the result of ``work(shared, *args)``, done by the surrounding ``workers`` block."""
-    return _WORKERS.get().run(work, *args)
+    """Give the result of ``work(shared, *args)``, done by the surrounding ``workers`` block.
+
+    Its end, good or bad, is progress of the pass.
+    """
+    try:
+        return _WORKERS.get().run(work, *args)
+    finally:
+        note_progress()
 
 
 def aside(work: Callable[..., R]) -> R:

@@ -117,4 +117,5 @@ class Study:
 
 def open_study(folder: Path) -> Study:
     """Open a study folder; raises SettingsFault when it is none or its settings are wrong."""
-    return Study(folder=folder.resolve(), settings=load_settings(folder))
+    settings = load_settings(folder)  # Watches the folder, which may hang already.
+    return Study(folder=folder.resolve(), settings=settings)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from panels.files.watchdog import steps_limited
 from tasks.store.lease import is_held, lease
 from tasks.store.opening import Store
 from tasks.study.folder import Study
@@ -14,14 +15,14 @@ INTAKE = "intake"
 @contextmanager
 def study_lock(study: Study) -> Iterator[None]:
     """Wait until no pass and no promotion is under way, and hold others up."""
-    with study.store() as store, lease(store, RUN):
+    with steps_limited(), study.store() as store, lease(store, RUN):
         yield
 
 
 @contextmanager
 def intake_lock(store: Store) -> Iterator[None]:
     """Wait until nobody takes files in, and hold others up; a pass counts meanwhile."""
-    with lease(store, INTAKE):
+    with steps_limited(), lease(store, INTAKE):
         yield
 
 

@@ -271,7 +271,6 @@ def load_settings(folder: Path) -> StudySettings:
 
     Raises SettingsFault naming file, line, key and what was expected.
     """
-    watch_folders([folder])
     settings, lines = _read(folder)
     folders = {name: getattr(settings, name) for name in FOLDERS}
     watch_folders((folder / each for each in folders.values()), settings.share_seconds)
@@ -285,7 +284,11 @@ def read_settings(folder: Path) -> StudySettings:
 
 
 def _read(folder: Path) -> tuple[StudySettings, dict[str, int]]:
-    """Read the settings, none of which has to be set, and in which line each key stands."""
+    """Read the settings, none of which has to be set, and in which line each key stands.
+
+    The folder is watched before it is asked for anything.
+    """
+    watch_folders([folder])
     path = folder / FILE_NAME
     try:
         document = read_yaml(path, SettingsFault, days=DAYS)

@@ -1,11 +1,13 @@
 """The watcher is woken by changes where the system tells of them, and looks again without them."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from flows.arrivals import Arrivals
+from flows.watch import ARRIVING_SECONDS, _Memory
 from tests.flows.command import wait_until
 
 PATIENCE = 120
@@ -39,3 +41,17 @@ def test_without_word_of_changes_the_wait_ends_by_itself(tmp_path: Path) -> None
     stopped = threading.Event()
     stopped.set()
     Arrivals().wait(tmp_path, 1000, 1000, stopped)
+
+
+def test_a_later_burst_is_waited_for_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, now = _Memory(), [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    memory.note_arriving(3)
+    assert memory.waits_for_more()
+    now[0] += ARRIVING_SECONDS
+    assert not memory.waits_for_more()
+    # Nothing arrives, and nothing is due: no pass asks.
+    memory.note_arriving(0)
+    now[0] += ARRIVING_SECONDS
+    memory.note_arriving(2)
+    assert memory.waits_for_more()

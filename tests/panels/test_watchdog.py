@@ -21,12 +21,25 @@ from pathlib import Path
 from panels.files.plain_file import regular_sha256
 from panels.files.watchdog import *
 folder = Path(sys.argv[1])
-with watchdog(), noted_at_end((folder / "noted").write_text):
+with watchdog(codes={"silence": 1, "standstill": 3}), noted_at_end((folder / "noted").write_text):
     watch_folders([folder], 1)
-    with steps_limited(float(sys.argv[2])):
+    with steps_limited(float(sys.argv[2])), under_way("count tube 0123456789ab"):
         while not (folder / "hang").exists():
             regular_sha256(folder / "file")
         os.open(folder / "hang", os.O_WRONLY)
+"""
+STOPS = """
+import os, sys, time
+from pathlib import Path
+from panels.files.watchdog import *
+folder = Path(sys.argv[1])
+with watchdog():
+    watch_folders([folder], 1)
+    with watchdog(None):
+        while not silence():
+            time.sleep(0.05)
+    print("stopping", flush=True)
+    os.open(folder / "hang", os.O_WRONLY)
 """
 
 
@@ -80,8 +93,32 @@ def test_a_hanging_file_ends_the_process_though_its_folder_answers(tmp_path: Pat
             process.wait(timeout=4)
         os.mkfifo(tmp_path / "hang")
         _, said = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 1
+    assert process.returncode == 3
     assert "No file was opened and no work was finished" in said
+    assert "Under way: count tube 0123456789ab. Nothing was lost." in said
+
+
+def test_a_server_that_stops_while_a_folder_is_silent_ends(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "hang")
+    command = [sys.executable, "-c", STOPS, str(tmp_path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=PROJECT) as process:
+        os.kill(probe_of(process.pid), signal.SIGSTOP)
+        out, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert out == "stopping\n"
+    assert said.startswith(f"reconflow: The folder {tmp_path} did not answer")
+
+
+def test_nobody_waits_for_folders_that_cannot_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with watchdog(None):
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "not there"))
+        watch_folders([tmp_path], 1)
+        assert not until_answered(threading.Event())
+        monkeypatch.undo()
+        wait_until(lambda: until_answered(threading.Event()), PATIENCE, "nothing was asked")
 
 
 def test_a_process_that_stays_is_told_of_the_silence_and_of_its_end(tmp_path: Path) -> None:

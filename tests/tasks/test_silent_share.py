@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from flows import watcher
 from flows.watcher import keep_watching
 from tasks.intake.take_in import take_in
 from tasks.steps.one_pass import one_pass
@@ -39,6 +40,16 @@ with watchdog(), one_pass(folder, "nightly") as this:
         while "fuse.silent" not in Path("/proc/self/mountinfo").read_text():
             pass
     this.note_intake(take_in(this.study))
+"""
+OPENS = """
+import os, sys
+from pathlib import Path
+from panels.files import watchdog
+from tasks.study.folder import open_study
+watchdog.SHARE_SECONDS = 1
+os.chdir(sys.argv[1])
+with watchdog.watchdog():
+    list(open_study(Path(sys.argv[2])).inbox.iterdir())
 """
 
 
@@ -92,6 +103,23 @@ def test_a_pass_whose_share_goes_silent_ends_and_frees_the_lock(study: Study) ->
     assert this.summary["accepted"] == 1
 
 
+@pytest.mark.parametrize("silent", ["s", "s/inbox"])
+def test_a_study_that_is_silent_before_it_is_opened_is_told_wherever_it_is_named_from(
+    study: Study, silent: str
+) -> None:
+    folder = study.folder.parent / silent
+    if not can_hang(folder):
+        pytest.skip("no file system that hangs can be mounted here")
+    switch_of(folder).touch()
+    command = [*APART, str(folder), sys.executable, "-c", OPENS, str(study.folder.parent), "s"]
+    opened = subprocess.run(
+        command, capture_output=True, text=True, cwd=PROJECT, timeout=PATIENCE, check=False
+    )
+    switch_of(folder).unlink()
+    assert opened.returncode == 1
+    assert opened.stderr.startswith(f"reconflow: The folder {folder} did not answer within 1 sec")
+
+
 @contextmanager
 def kept_watching(study: Study) -> Iterator[None]:
     stop = threading.Event()
@@ -142,3 +170,19 @@ def test_a_watcher_whose_share_goes_silent_is_begun_again_when_it_answers(
     assert told.count("did not answer within 1 seconds") == 1
     assert told.count("All folders answer again") == 1
     assert "Traceback" not in told
+
+
+def test_a_watcher_that_stood_still_is_not_begun_again_at_once(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    stop = threading.Event()
+    waiting = threading.Thread(target=watcher._wait_after, args=(watcher.STANDSTILL, stop))
+    waiting.start()
+    waiting.join(timeout=1)
+    assert waiting.is_alive()
+    stop.set()
+    waiting.join(timeout=PATIENCE)
+    watcher._say_ending("No work was finished.", "standstill")
+    said = capfd.readouterr().err
+    assert "answer" not in said
+    assert "No work was finished. Watching goes on in 10 minutes." in said

@@ -1,9 +1,11 @@
 """Work in processes of its own: results and errors come back, and a process that dies hangs
 nothing."""
 
+import errno
 import math
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 import xml.sax
@@ -12,12 +14,33 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from operator import call
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from prefect.states import Failed
 
 from panels.text.errors import SettingsFault
+from tasks.results.cohort_tables import build_cohort
+from tasks.results.patient_tables import build_patient
+from tasks.steps.piece_of_work import DidNotEnd, name_of
+from tasks.steps.prefect_tasks import _may_pass
 from tasks.steps.worker_pool import FEW, LONGEST_SECONDS, Workers, apart, workers
+from tasks.tubes.count_tube import count_tube
+from tests.flows.command import PROJECT
 from tests.tasks.study_folder import make_study
+
+STANDS_STILL = """
+import time
+from operator import call
+from panels.files.watchdog import steps_limited, watch_folders, watchdog
+from pathlib import Path
+from tasks.steps.worker_pool import apart, workers
+with watchdog(), workers(1, 1, call), steps_limited(2):
+    watch_folders([Path.cwd()])
+    for seconds in (1, 1, 1, 1, 300):
+        apart(call, time.sleep, seconds)
+        print(seconds, flush=True)
+"""
 
 
 def test_little_work_is_done_here_and_much_in_other_processes() -> None:
@@ -73,8 +96,10 @@ def test_work_that_does_not_end_is_given_up_and_the_next_is_done() -> None:
         assert hanging.run(call, math.sqrt, 9.0) == 3.0
         hanging._longest_seconds = 1.0
         began = time.monotonic()
-        with pytest.raises(TimeoutError, match="Does the share answer"):
+        with pytest.raises(DidNotEnd, match="Does the share answer") as given_up:
             hanging.run(call, time.sleep, 300)
+        assert not _may_pass(None, None, Failed(data=given_up.value))
+        assert _may_pass(None, None, Failed(data=TimeoutError(errno.ETIMEDOUT, "timed out")))
         assert time.monotonic() - began < 200
         hanging._longest_seconds = LONGEST_SECONDS
         assert hanging.run(call, math.sqrt, 16.0) == 4.0
@@ -84,6 +109,27 @@ def test_work_that_does_not_end_is_given_up_and_the_next_is_done() -> None:
     while multiprocessing.active_children() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert multiprocessing.active_children() == []
+
+
+def test_each_end_of_work_is_progress_and_work_that_stands_still_is_named() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STANDS_STILL],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 1
+    assert done.stdout == "1\n" * 4
+    assert "Under way: call. Nothing was lost. The next run goes on from here." in done.stderr
+
+
+def test_work_is_named_by_the_short_hash_of_its_tube_or_by_its_patient() -> None:
+    assert name_of(count_tube, ["0123456789abcdef"]) == "count tube 0123456789ab"
+    inputs = SimpleNamespace(patient="SITE-0001-PATIENT")
+    assert name_of(build_patient, [inputs]) == "build patient SITE-0001-PATIENT"
+    assert name_of(build_cohort, []) == "build cohort"
 
 
 def test_work_that_has_not_begun_when_a_run_is_stopped_keeps_no_thread_waiting() -> None:

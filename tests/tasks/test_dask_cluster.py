@@ -34,7 +34,7 @@ from tests.dask_cluster import (
 )
 from tests.dask_cluster import dask_cluster as a_cluster
 from tests.flows.command import descendants, wait_until
-from tests.tasks.cluster_work import die, die_once, sleep, write_note
+from tests.tasks.cluster_work import die, die_once, fail_by_itself, sleep, write_note
 from tests.tasks.study_folder import make_study
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -180,3 +180,35 @@ def _patched_copy(folder: Path) -> Path:
         "Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n", encoding="ascii"
     )
     return folder
+
+
+def test_a_scheduler_that_is_started_again_makes_no_error_of_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every piece of work ends, or fails as what is tried again does; its own faults stay its."""
+    monkeypatch.setattr(dask_cluster, "LOOK_SECONDS", 0.1)  # threads stand at the lock
+    with a_cluster(tmp_path / "cluster", "--host", "127.0.0.1") as cluster:
+        cluster.worker()
+        study = make_study(tmp_path / "s", settings=f"study: s\n{cluster.setting}")
+        with at_work(study, call), ThreadPoolExecutor(16) as threads:
+            work = [threads.submit(copy_context().run, _until_done, 0.4) for _ in range(16)]
+            wait_until(lambda: any(each.done() for each in work), 60, "nothing was done")
+            cluster.start_scheduler_again()
+            cluster.worker()
+            broken = [sentence for each in work for sentence in each.result(timeout=90)]
+            with pytest.raises(RuntimeError, match="of the work itself"):
+                apart(fail_by_itself)
+    assert any(sentence.endswith("broke.") for sentence in broken), broken
+
+
+def _until_done(seconds: float) -> list[str]:
+    """Do some work as a pass does, again after every OSError; gives what these said."""
+    said: list[str] = []
+    while True:
+        try:
+            apart(sleep, seconds)
+        except OSError as error:
+            said.append(str(error))
+            assert len(said) < 20, said
+        else:
+            return said

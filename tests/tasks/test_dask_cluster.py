@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -199,6 +200,43 @@ def test_a_scheduler_that_is_started_again_makes_no_error_of_the_work(
             with pytest.raises(RuntimeError, match="of the work itself"):
                 apart(fail_by_itself)
     assert any(sentence.endswith("broke.") for sentence in broken), broken
+
+
+def test_certificates_that_are_gone_when_the_scheduler_is_lost_end_the_pass(
+    study: Study, variables: dict[str, str]
+) -> None:
+    lost = dask_cluster.Cluster(study, call, print, longest_seconds=60)
+    gone = {
+        name.removeprefix("DASK_").lower().replace("__", "."): None
+        for name in variables
+        if "CLIENT" in name
+    }
+    try:
+        lost.ready()[0].close()
+        with dask.config.set(gone):
+            for _ in range(2):
+                with pytest.raises(RunnerFault, match=r"was lost\. .* needs certificates"):
+                    lost.run(call, math.sqrt, 16.0)
+    finally:
+        lost.close()
+
+
+def test_work_begins_while_a_worker_does_not_answer(
+    study: Study, cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_cluster, "FIRST_SECONDS", 1.0)
+    monkeypatch.setattr(dask_cluster, "CLOSE_SECONDS", 1.0)
+    hung = cluster.worker("--nthreads", "1", "--no-nanny")
+    log = cluster.folder / f"worker-{len(cluster.processes) - 1}"
+    wait_until(lambda: "Registered to:" in log.read_text(), 60, "no worker")
+    hung.send_signal(signal.SIGSTOP)
+    given = dask_cluster.Cluster(study, call, print, longest_seconds=60)
+    try:
+        assert given.run(call, math.sqrt, 16.0) == 4.0
+        assert given._crew.awaits_answers()
+    finally:
+        given.close()
+        cluster.end([hung])
 
 
 def _until_done(seconds: float) -> list[str]:

@@ -229,7 +229,7 @@ class Cluster:
         except (CancelledError, ClosedClientError, RuntimeError) as error:
             if self._ended:
                 raise self._ended from error
-            lost = client is not self._client or client.status != "running"
+            lost = client.status != "running" or client is not self._client
             if isinstance(error, RuntimeError) and not lost:
                 raise
             raise OSError(f"The connection to the Dask scheduler {self._address} broke.") from error

@@ -29,6 +29,7 @@ from gating.fcs.header import read_header
 from gating.thresholds.measure import ThresholdMeasurement
 from panels.files.csv_cells import csv_text
 from tasks.simulate.fcs import Dialect, FcsChannel, FcsSpill, write_fcs
+from tasks.steps.one_pass import Pass
 from tasks.store.gatings import TubeGating, gatings_of, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.measurements import MeasuredWith, measurements_of, save_measurements
@@ -85,6 +86,7 @@ def main() -> None:
 def copied_study(finished: Path, folder: Path, tubes: int) -> int:
     """Make a study of at least so many tubes, whole patients each; gives how many there are."""
     source = open_study(finished)
+    _refuse_uncounted(source)
     copies = copies_of(source, tubes)
     begin_study(source, folder, copies)
     study = open_study(folder)
@@ -92,6 +94,16 @@ def copied_study(finished: Path, folder: Path, tubes: int) -> int:
         _enter(study, store, copies)
         _count(source, study, store, copies)
     return len(copies)
+
+
+def _refuse_uncounted(source: Study) -> None:
+    """Refuse a study that a pass would count anew: so it would all copies, which have no events."""
+    due = len(Pass(read_snapshot(source)).tubes())
+    if due:
+        raise SystemExit(
+            f"{due} tubes of {source.folder} would be counted anew by this program: "
+            f"reconflow run --study {source.folder}"
+        )
 
 
 def copies_of(source: Study, tubes: int) -> list[Copy]:

@@ -25,6 +25,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from benchmarks.copied_study import begin_study, copies_of, drop_file
 from tasks.study.folder import open_study
 
@@ -51,15 +53,15 @@ def main() -> None:
             for copy in copies:
                 drop_file(source, kept / "inbox", copy, options.events)
         for workers in options.workers:
-            run_pass(kept, Path(spare) / f"with-{workers}", workers)
+            run_pass(kept, kept.with_name(f"{kept.name}-with-{workers}"), workers)
 
 
 def run_pass(kept: Path, folder: Path, workers: int) -> None:
     """Run a pass over a copy of the study with so many worker processes, and print what it cost."""
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was broken off
+    # Beside what it is a copy of: there are no hard links from one disk to another.
     shutil.copytree(kept, folder, copy_function=os.link)
-    settings = (kept / "study.yaml").read_text(encoding="utf-8")
-    (folder / "study.yaml").unlink()
-    (folder / "study.yaml").write_text(f"{settings}workers: {workers}\n", encoding="utf-8")
+    set_workers(kept / "study.yaml", folder / "study.yaml", workers)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     command = [sys.executable, "-m", "flows.cli", "run", "--study", str(folder), "--json"]
@@ -78,6 +80,16 @@ def run_pass(kept: Path, folder: Path, workers: int) -> None:
         flush=True,
     )
     shutil.rmtree(folder)
+
+
+def set_workers(settings: Path, file: Path, workers: int) -> None:
+    """Write the settings anew, with another number of worker processes."""
+    document = YAML()
+    read = document.load(settings.read_text(encoding="utf-8"))
+    read["workers"] = workers
+    file.unlink()  # a hard link to the settings that were read
+    with file.open("w", encoding="utf-8") as written:
+        document.dump(read, written)
 
 
 @contextmanager

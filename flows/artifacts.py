@@ -4,9 +4,7 @@ Pseudonyms only.
 """
 
 import csv
-import os
 import re
-from urllib.parse import urlsplit
 
 from prefect.artifacts import (
     create_link_artifact,
@@ -14,13 +12,11 @@ from prefect.artifacts import (
     create_table_artifact,
 )
 
+from flows.review_pages.announced import REVIEW_URL, review_address
 from flows.served_study import deployment_name
 from panels.text.printable import printable
 from tasks.results.stored_tables import patient_folder
 from tasks.study.folder import Study
-
-REVIEW_URL = "RECONFLOW_REVIEW_URL"
-"""Environment variable with the address under which the review pages are served."""
 
 
 def show_patient(study: Study, patient: str) -> None:
@@ -59,16 +55,6 @@ def show_report(study: Study, report: str) -> None:
         key=key,
         description="All patients, all tubes",
     )
-
-
-def review_address() -> str | None:
-    """Give the http address of the review pages, None where none is known."""
-    address = os.environ.get(REVIEW_URL, "").strip()
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return None
-    return address if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def _key(*names: str) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.artifacts import review_address
+from flows.review_pages.announced import review_address
 from panels.text.quoting import unexpected
 
 if TYPE_CHECKING:

@@ -103,6 +103,16 @@ class DaskCluster:
         self.processes.append(process)
         return process
 
+    def start_scheduler(self, *options: str) -> None:
+        """Start the scheduler, at the port that all know."""
+        words = ("--protocol", self.scheme, "--port", str(self.port), "--no-dashboard", *options)
+        self.start("scheduler", *words, log="scheduler")
+
+    def start_scheduler_again(self) -> None:
+        """Kill the scheduler, and start another one in its place."""
+        self.end(self.processes[:1])
+        self.start_scheduler("--host", "127.0.0.1")
+
     def worker(
         self, *options: str, before: Sequence[str] = (), path: Path = PROJECT
     ) -> subprocess.Popen[str]:
@@ -139,9 +149,8 @@ def dask_cluster(
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     cluster = DaskCluster(folder, scheme, variables or {}, port)
-    words = ("--protocol", scheme, "--port", str(port), "--no-dashboard", *options)
     with ExitStack() as left:
-        cluster.start("scheduler", *words, log="scheduler")
+        cluster.start_scheduler(*options)
         left.callback(cluster.end, cluster.processes)
         yield cluster
 

@@ -101,9 +101,11 @@ def status_text(document: Mapping[str, Any]) -> str:
 def _pages_document(study: Study, server: Access | None) -> dict[str, Any]:
     """Gather where the pages are; None for those that nobody serves, or not to this account."""
     by_up = served_at(study.folder, BY_UP)
+    review = [*filter(None, (by_up, served_at(study.folder, BY_REVIEW)))]
     return {
         "front_page": str(study.front_page) if study.front_page.is_file() else None,
-        "review": by_up or served_at(study.folder, BY_REVIEW),
+        "review": review[0] if review else None,
+        "review_all": review,
         "prefect": server.url.removesuffix("/api") if server else None,
         "prefect_login": str(server.home / LOGIN) if server and server.home else None,
         "up": bool(by_up or (server and server.home)),
@@ -114,8 +116,8 @@ def _pages_lines(document: Mapping[str, Any]) -> Iterator[str]:
     """Say whether `reconflow up` runs, and where each kind of page is."""
     pages = document["pages"]
     yield f"front page: {pages['front_page'] or 'none yet; the first run writes it'}"
-    if pages["review"]:
-        yield f"review pages: {pages['review']}"
+    for address in pages["review_all"]:
+        yield f"review pages: {address}"
     if pages["prefect"]:
         login = f" (log in with the line in {pages['prefect_login']})"
         yield f"Prefect's pages: {pages['prefect']}{login if pages['prefect_login'] else ''}"

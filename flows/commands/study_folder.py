@@ -15,7 +15,7 @@ from flows.server.access import Access
 from flows.server.home_folder import owner_of
 from flows.server.start import prefect_server, running_server, server_for_a_command
 from panels.files.watchdog import watchdog
-from panels.text.errors import UsageFault
+from panels.text.errors import SettingsFault, UsageFault
 from panels.text.printable import printable
 
 HOME = ".prefect"
@@ -152,9 +152,11 @@ def up(
 ) -> None:
     """Run a laboratory: Prefect server, schedule, watcher and review pages, until stopped."""
     _quiet_prefect()
+    from flows.review_pages.announced import REVIEW_URL
     from flows.review_pages.serve import review_pages_beside
     from flows.up import print_address, up_study
     from tasks.study.folder import open_study
+    from tasks.study.settings import FILE_NAME
 
     opened = open_study(study)
     site = os.environ.get("PREFECT_API_URL")
@@ -162,12 +164,17 @@ def up(
         message = "--port is of the server that `up` starts, and PREFECT_API_URL names another."
         raise UsageFault(f"{message} Leave one of the two out.")
     ports = opened.settings.up
+    if site and ports.port is not None:
+        raise SettingsFault(
+            f"{opened.folder / FILE_NAME}: up: port is of the server that `up` starts, and "
+            "PREFECT_API_URL names another. Leave one of the two out."
+        )
     with (
         prefect_server(opened.folder / HOME, port=port or ports.port or 0) as url,
         review_pages_beside(opened, review_port or ports.review_port) as pages,
         watchdog(None),
     ):
-        os.environ.setdefault("RECONFLOW_REVIEW_URL", pages)
+        os.environ.setdefault(REVIEW_URL, pages)
         sys.stderr.write(f"Review pages: {pages}/\n")
         print_address(url, None if site else opened.folder / HOME)
         sys.stderr.write(f"Front page: {opened.front_page}\n")

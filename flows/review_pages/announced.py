@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from flows.review_pages.failures import FOLDER
 
 BY_UP, BY_REVIEW = "up.address", "review.address"
+REVIEW_URL = "RECONFLOW_REVIEW_URL"
+"""Environment variable with the address under which the review pages are served."""
 TRIES, PAUSE_SECONDS = 20, 0.05
 
 
@@ -53,6 +56,16 @@ def served_at(study: Path, name: str) -> str | None:
     except OSError:
         return None
     return None
+
+
+def review_address() -> str | None:
+    """Give the http address of the review pages, None where none is known."""
+    address = os.environ.get(REVIEW_URL, "").strip()
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return address if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def _opened(folder: Path, name: str) -> IO[bytes]:

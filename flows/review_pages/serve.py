@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from flows.review_pages.access import ReviewServer
-from flows.review_pages.announced import BY_REVIEW, BY_UP, announced
+from flows.review_pages.announced import BY_REVIEW, BY_UP, announced, review_address
 from flows.review_pages.app import create_app
 from panels.text.errors import UsageFault
 from tasks.publish.app_files import write_app
@@ -40,10 +40,20 @@ def serve_review(study: Study, host: str, port: int, names: tuple[str, ...] = ()
                 "Make one first: reconflow review add NAME --role approver --by NAME"
             )
     url = f"http://{_shown(host)}:{port}/"
-    with _bound(host, port) as listening, announced(study.folder, BY_REVIEW, url):
+    called = _called(names) or url
+    with _bound(host, port) as listening, announced(study.folder, BY_REVIEW, called):
         server = _server(study, host, port, names, beyond=beyond)
-        sys.stderr.write(f"Review pages: {url} (Ctrl-C ends them)\n")
+        by_name = f", for others {called}" if called != url else ""
+        sys.stderr.write(f"Review pages: {url}{by_name} (Ctrl-C ends them)\n")
         server.run(sockets=[listening])
+
+
+def _called(names: tuple[str, ...]) -> str | None:
+    """Give the address by which others call the pages: as the site says, else a proxy's with TLS.
+
+    None where neither is known.
+    """
+    return review_address() or next((f"https://{name}/" for name in names), None)
 
 
 @contextmanager

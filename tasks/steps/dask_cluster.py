@@ -9,9 +9,9 @@ import pickle
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from panels.text.errors import RunnerFault, SettingsFault
@@ -35,6 +35,8 @@ PATIENCE_SECONDS = 60.0
 """A pass waits so long for a worker that it may use: one that died is started anew."""
 GRACE_SECONDS = 10.0
 """Where all workers were refused at the beginning, others may be about to come."""
+FIRST_SECONDS = 10.0
+"""So long all workers may take to answer before work begins with those that have."""
 LOOK_SECONDS = 2.0
 """How often it is looked which workers are there."""
 CLOSE_SECONDS = 5.0
@@ -65,6 +67,7 @@ class Cluster:
             shared=pickle.dumps(shared),
         )
         self._client: Client | None = None
+        self._broken: list[Client] = []
         self._crew = Crew(self._given, note)
         self._usable: frozenset[str] = frozenset()
         self._looked_at = self._seen_at = self._lost_at = 0.0
@@ -83,12 +86,13 @@ class Cluster:
         until = time.monotonic() + self._longest_seconds
         for _ in range(MOST_DEATHS):
             client, usable = self.ready()
-            future = self._submit(client, usable, work.__name__, piece)
-            while not _has_ended(client, future) and self.ready()[1] & usable:
+            with self._breaking(client):
+                future = self._submit(client, usable, work.__name__, piece)
+            while not self._has_ended(client, future) and self.ready()[1] & usable:
                 if time.monotonic() > until:
                     self._give_up(client, future)
             if future.status != "pending":
-                result: R = self._result(future)
+                result: R = self._result(client, future)
                 return result
             # Those it was for are gone and others came; Dask would wait for ever for the former
             # (its issue 7346).
@@ -117,29 +121,38 @@ class Cluster:
         self._ended = RunnerFault("The run was stopped before this work began.")
         with self._lock, self._left:
             client, self._client = self._client, None
-            if client is None:
-                return
-            folder = str(self._study.folder)
-            with suppress(OSError, RuntimeError, CancelledError):
-                client.run(forget, folder, self._given.name, callback_timeout=CLOSE_SECONDS)
-            _close(client)
+            self._crew.close(CLOSE_SECONDS)
+            if client is not None:
+                folder = str(self._study.folder)
+                with suppress(OSError, RuntimeError, CancelledError):
+                    client.run(forget, folder, self._given.name, callback_timeout=CLOSE_SECONDS)
+                _close(client)
+            for broken in self._broken:
+                _close(broken)
 
     def _connected(self) -> "Client":
         """Give the connection, made anew when it was lost."""
         if self._client is not None and self._client.status == "running":
             return self._client
         if self._client is not None:
-            _close(self._client)
+            # Closed at the end: threads that still ask it would get errors like the work's own.
+            self._broken.append(self._client)
             self._client, self._lost_at = None, time.monotonic()
         try:
             self._client = _connect(self._address)
         except OSError as error:
             self._not_there(error)
+        except SettingsFault as fault:
+            if not self._lost_at:
+                raise
+            self._ended = RunnerFault(f"The Dask scheduler was lost. {fault}")
+            raise self._ended from fault
         listens_at = self._client.scheduler_info().get("address", self._address)
         if not self._study.settings.runner.may_use(listens_at):
             self._ended = RunnerFault(f"The Dask scheduler {open_port(listens_at)}.")
             raise self._ended
-        self._crew = Crew(self._given, self._note)
+        self._crew.close(0.0)
+        self._crew, self._usable = Crew(self._given, self._note), frozenset()
         self._looked_at, self._seen_at = 0.0, time.monotonic()
         return self._client
 
@@ -156,10 +169,13 @@ class Cluster:
 
     def _look(self, client: "Client") -> None:
         """See which workers there are; ends all work when none was to be used for long."""
-        self._usable = self._crew.look(client, client.scheduler_info().get("workers", {}))
+        present = client.scheduler_info().get("workers", {})
+        patience = 0.0 if self._usable else FIRST_SECONDS
+        self._usable = self._crew.look(client, present, patience)
         self._looked_at = time.monotonic()
         if self._usable:
             self._seen_at, self._was_usable = self._looked_at, True
+        if self._usable or self._crew.awaits_answers():
             return
         refusals, waited = self._crew.refusals(), self._looked_at - self._seen_at
         all_refused = bool(refusals) and not self._was_usable
@@ -184,17 +200,40 @@ class Cluster:
             pure=False,
         )
 
-    def _result(self, future: "Future") -> Any:
+    def _has_ended(self, client: "Client", future: "Future") -> bool:
+        """Wait a moment for some work, and tell whether it ended, well or not."""
+        from distributed import wait
+
+        with self._breaking(client), client.as_current(), suppress(TimeoutError, CancelledError):
+            wait(future, timeout=LOOK_SECONDS / 2)
+        return bool(future.status != "pending")
+
+    def _result(self, client: "Client", future: "Future") -> Any:
         from distributed import KilledWorker
 
         try:
-            return future.result()
-        except CancelledError as error:
-            if self._ended:
-                raise self._ended from error
-            raise OSError(f"The connection to the Dask scheduler {self._address} broke.") from error
+            with self._breaking(client):
+                return future.result()
         except KilledWorker as error:
             raise OSError(_DIED) from error
+
+    @contextmanager
+    def _breaking(self, client: "Client") -> Iterator[None]:
+        """Say of what Dask raises because a connection broke in the block that it did.
+
+        Work may raise a RuntimeError of its own: only with the connection it is taken for Dask's.
+        """
+        from distributed.client import ClosedClientError
+
+        try:
+            yield
+        except (CancelledError, ClosedClientError, RuntimeError) as error:
+            if self._ended:
+                raise self._ended from error
+            lost = client.status != "running" or client is not self._client
+            if isinstance(error, RuntimeError) and not lost:
+                raise
+            raise OSError(f"The connection to the Dask scheduler {self._address} broke.") from error
 
     def _give_up(self, client: "Client", future: "Future") -> NoReturn:
         """Raise TimeoutError for work that does not end, and have its worker started anew."""
@@ -232,12 +271,3 @@ def _connect(address: str) -> "Client":
 def _close(client: "Client") -> None:
     with suppress(OSError, RuntimeError, CancelledError):
         client.close(timeout=CLOSE_SECONDS)
-
-
-def _has_ended(client: "Client", future: "Future") -> bool:
-    """Wait a moment for some work, and tell whether it ended, well or not."""
-    from distributed import wait
-
-    with client.as_current(), suppress(TimeoutError, CancelledError):
-        wait(future, timeout=LOOK_SECONDS / 2)
-    return bool(future.status != "pending")

@@ -3,7 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Callable, Collection, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,29 +31,53 @@ Answer = TypeVar("Answer")
 
 
 class Crew:
-    """The workers that were seen, each with the reason why it may not be used, "" if it may."""
+    """The workers that were seen, each with the reason why it may not be used, "" if it may.
+
+    Each is asked in a thread: while a slow one loads the program, work goes on with the others.
+    """
 
     def __init__(self, given: Given, note: Callable[[str], None]) -> None:
         self._given, self._note = given, note
         self._judged: dict[str, str] = {}
+        self._asked: dict[str, Future[str | None]] = {}
+        self._threads = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="asks workers")
         self._mine = installation()
 
-    def look(self, client: "Client", present: Collection[str]) -> frozenset[str]:
-        """Give the addresses of the workers that may be used now; those that are new are asked."""
-        new = sorted(set(present) - self._judged.keys())
-        if new:
-            with ThreadPoolExecutor(ASKED_AT_ONCE) as threads:
-                verdicts = list(threads.map(lambda address: self._judge(client, address), new))
-            for address, against in zip(new, verdicts, strict=True):
-                if against is not None:
-                    self._judged[address] = against
-                if against:
-                    self._note(against)
+    def look(
+        self, client: "Client", present: Collection[str], patience: float = 0.0
+    ) -> frozenset[str]:
+        """Give the addresses of the workers that may be used now; those that are new are asked.
+
+        ``patience`` is how many seconds to wait for those that have not answered.
+        """
+        for address in sorted(set(present) - self._judged.keys() - self._asked.keys()):
+            self._asked[address] = self._threads.submit(self._judge, client, address)
+        for answered in wait(self._asked.values(), timeout=patience).done:
+            self._take(answered)
         return frozenset(each for each in present if self._judged.get(each) == "")
+
+    def awaits_answers(self) -> bool:
+        """Tell whether a worker that was asked has not answered yet."""
+        return bool(self._asked)
+
+    def close(self, patience: float) -> None:
+        """Ask nobody any more; waits so many seconds for those that were asked."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        wait(self._asked.values(), timeout=patience)
 
     def refusals(self) -> list[str]:
         """Give a sentence for each worker that may not be used."""
         return [each for each in self._judged.values() if each]
+
+    def _take(self, answered: "Future[str | None]") -> None:
+        """Keep what came of asking a worker; one that went away is asked again if it comes back."""
+        address = next(who for who, future in self._asked.items() if future is answered)
+        del self._asked[address]
+        against = answered.result()
+        if against is not None:
+            self._judged[address] = against
+        if against:
+            self._note(against)
 
     def _judge(self, client: "Client", address: str) -> str | None:
         """Ask a worker what it is and whether it sees the study.

@@ -218,12 +218,11 @@ def _bring_up_to_date(store: Store) -> None:
         version = _version(connection, store.shown)
         if version == SCHEMA_VERSION:
             return
-        from tasks.store.migrations.upgrade import keep_copy, upgrade_to_head
+        from tasks.store.migrations.upgrade import copy_kept, upgrade_to_head
 
-        if version is not None:
-            keep_copy(connection, version)
-        upgrade_to_head(connection, version)
-        connection.execute(insert(versions).values(version=SCHEMA_VERSION))
+        with copy_kept(connection, version):
+            upgrade_to_head(connection, version)
+            connection.execute(insert(versions).values(version=SCHEMA_VERSION))
 
 
 def _version(connection: Connection, shown: str) -> int | None:

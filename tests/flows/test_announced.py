@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.review_pages.announced import BY_REVIEW, BY_UP, announced, served_at
+from flows.review_pages.announced import BY_REVIEW, BY_UP, REVIEW_URL, announced, served_at
 from flows.review_pages.serve import review_pages_beside
 from panels.text.errors import UsageFault
-from tests.flows.command import PROJECT
+from tests.flows.command import PROJECT, reconflow_here, running, wait_until
 from tests.tasks.study_folder import make_study
 
 URL = "http://127.0.0.1:8737"
@@ -47,6 +47,28 @@ def test_the_address_of_a_killed_process_is_not_believed(tmp_path: Path) -> None
         os.kill(process.pid, signal.SIGKILL)
     assert (tmp_path / ".review" / BY_UP).read_text(encoding="utf-8") == f"{URL}\n"
     assert served_at(tmp_path, BY_UP) is None
+
+
+@pytest.mark.parametrize("said", ["", "https://site.example.org/"])
+def test_status_lists_the_pages_of_up_and_those_that_others_can_open(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], said: str
+) -> None:
+    study = make_study(tmp_path / "study")
+    words = ("--role", "approver", "--by", "Doe", "--study", study.folder)
+    assert reconflow_here(capfd, "review", "add", "Doe", *words).code == 0
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    served = ("--port", port, "--name", "flow.example.org", "--study", study.folder)
+    with (
+        announced(study.folder, BY_UP, URL),
+        running("review", *served, log=tmp_path / "log", **{REVIEW_URL: said}) as review,
+    ):
+        wait_until(lambda: served_at(study.folder, BY_REVIEW), 60, review.said)
+        others = said or "https://flow.example.org/"
+        told = f"for others {others} (Ctrl-C"
+        wait_until(lambda: told in review.said(), 60, review.said)
+        status = reconflow_here(capfd, "status", "--study", study.folder)
+    assert f"review pages: {URL}\nreview pages: {others}\n" in status.out
 
 
 def test_where_nothing_can_be_written_the_pages_are_served_all_the_same(tmp_path: Path) -> None:

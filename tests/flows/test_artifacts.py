@@ -8,7 +8,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.client.schemas.objects import ArtifactCollection
 
-from flows.artifacts import REVIEW_URL, review_address, show_report
+from flows.artifacts import show_report
+from flows.review_pages.announced import REVIEW_URL, review_address
 from flows.served_study import deployment_name
 from tasks.study.folder import open_study
 from tests.tasks.study_folder import make_study

@@ -376,3 +376,8 @@ def test_up_says_that_a_port_is_in_use_or_not_its_own(
     said = reconflow_here(capfd, *up, port)
     assert (said.code, "PREFECT_API_URL names another." in said.err) == (2, True)
     assert reconflow_here(capfd, *up, "70000").code == 2
+    with (tmp_path / "study" / "study.yaml").open("a", encoding="utf-8") as settings:
+        settings.write(f"up: {{port: {port}}}\n")
+    said = reconflow_here(capfd, "up", "--study", tmp_path / "study")
+    assert said.code == 2
+    assert f"{tmp_path / 'study' / 'study.yaml'}: up: port is of the server that `up`" in said.err

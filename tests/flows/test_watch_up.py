@@ -277,6 +277,7 @@ def test_up_begins_again_after_a_power_cut_in_the_midst_of_a_pass(
         assert pages() | {"prefect_login": ""} == {
             "front_page": str(study.results / "index.html"),
             "review": f"http://127.0.0.1:{ports[1]}",
+            "review_all": [f"http://127.0.0.1:{ports[1]}"],
             "prefect": f"http://127.0.0.1:{ports[0]}",
             "prefect_login": "",
             "up": True,

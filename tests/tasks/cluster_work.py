@@ -28,6 +28,11 @@ def sleep(_shared: object, seconds: float) -> int:
     return os.getpid()
 
 
+def fail_by_itself(_shared: object) -> None:
+    """Fail with an error as Dask raises it too."""
+    raise RuntimeError("of the work itself")
+
+
 def write_note(study: Study, words: str) -> None:
     """Write into the store of a study."""
     with study.store() as store:

@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,7 +35,7 @@ from tests.dask_cluster import (
 )
 from tests.dask_cluster import dask_cluster as a_cluster
 from tests.flows.command import descendants, wait_until
-from tests.tasks.cluster_work import die, die_once, sleep, write_note
+from tests.tasks.cluster_work import die, die_once, fail_by_itself, sleep, write_note
 from tests.tasks.study_folder import make_study
 
 pytestmark = pytest.mark.xdist_group("dask")
@@ -180,3 +181,72 @@ def _patched_copy(folder: Path) -> Path:
         "Metadata-Version: 2.1\nName: numpy\nVersion: 9.9.9\n", encoding="ascii"
     )
     return folder
+
+
+def test_a_scheduler_that_is_started_again_makes_no_error_of_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every piece of work ends, or fails as what is tried again does; its own faults stay its."""
+    monkeypatch.setattr(dask_cluster, "LOOK_SECONDS", 0.1)  # threads stand at the lock
+    with a_cluster(tmp_path / "cluster", "--host", "127.0.0.1") as cluster:
+        cluster.worker()
+        study = make_study(tmp_path / "s", settings=f"study: s\n{cluster.setting}")
+        with at_work(study, call), ThreadPoolExecutor(16) as threads:
+            work = [threads.submit(copy_context().run, _until_done, 0.4) for _ in range(16)]
+            wait_until(lambda: any(each.done() for each in work), 60, "nothing was done")
+            cluster.start_scheduler_again()
+            cluster.worker()
+            broken = [sentence for each in work for sentence in each.result(timeout=90)]
+            with pytest.raises(RuntimeError, match="of the work itself"):
+                apart(fail_by_itself)
+    assert any(sentence.endswith("broke.") for sentence in broken), broken
+
+
+def test_certificates_that_are_gone_when_the_scheduler_is_lost_end_the_pass(
+    study: Study, variables: dict[str, str]
+) -> None:
+    lost = dask_cluster.Cluster(study, call, print, longest_seconds=60)
+    gone = {
+        name.removeprefix("DASK_").lower().replace("__", "."): None
+        for name in variables
+        if "CLIENT" in name
+    }
+    try:
+        lost.ready()[0].close()
+        with dask.config.set(gone):
+            for _ in range(2):
+                with pytest.raises(RunnerFault, match=r"was lost\. .* needs certificates"):
+                    lost.run(call, math.sqrt, 16.0)
+    finally:
+        lost.close()
+
+
+def test_work_begins_while_a_worker_does_not_answer(
+    study: Study, cluster: DaskCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_cluster, "FIRST_SECONDS", 1.0)
+    monkeypatch.setattr(dask_cluster, "CLOSE_SECONDS", 1.0)
+    hung = cluster.worker("--nthreads", "1", "--no-nanny")
+    log = cluster.folder / f"worker-{len(cluster.processes) - 1}"
+    wait_until(lambda: "Registered to:" in log.read_text(), 60, "no worker")
+    hung.send_signal(signal.SIGSTOP)
+    given = dask_cluster.Cluster(study, call, print, longest_seconds=60)
+    try:
+        assert given.run(call, math.sqrt, 16.0) == 4.0
+        assert given._crew.awaits_answers()
+    finally:
+        given.close()
+        cluster.end([hung])
+
+
+def _until_done(seconds: float) -> list[str]:
+    """Do some work as a pass does, again after every OSError; gives what these said."""
+    said: list[str] = []
+    while True:
+        try:
+            apart(sleep, seconds)
+        except OSError as error:
+            said.append(str(error))
+            assert len(said) < 20, said
+        else:
+            return said

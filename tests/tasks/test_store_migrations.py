@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, func, inspect, select, text
 
-from panels.text.errors import StoreFault
+from panels.text.errors import SettingsFault, StoreFault
 from tasks.store.counts import tube_counts
 from tasks.store.editions import last_editions
 from tasks.store.gatings import gatings_of, save_gating
@@ -200,6 +200,26 @@ def test_a_store_whose_copy_cannot_be_kept_stays_as_it_was(
     with connected(url) as connection:
         assert version_of(connection) == 6
         assert rows_in(connection, rows) == rows
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was_and_no_copy(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'reconflow.db'}"
+    rows = make_earlier_store(url, 6)
+    with connected(url) as connection:
+        refuse = "BEGIN SELECT RAISE(ABORT, 'kept as it is'); END"
+        connection.execute(text(f"CREATE TRIGGER refused BEFORE INSERT ON schema_version {refuse}"))
+        connection.commit()
+    for _ in range(2):
+        with pytest.raises(SettingsFault, match="cannot be opened: kept as it is"):
+            open_store(url)
+    assert not list(tmp_path.glob("reconflow.db.version-*"))
+    with connected(url) as connection:
+        assert version_of(connection) == 6
+        assert rows_in(connection, rows) == rows
+        connection.execute(text("DROP TRIGGER refused"))
+        connection.commit()
+    open_store(url).close()
+    assert len(list(tmp_path.glob("reconflow.db.version-6-*"))) == 1
 
 
 def test_counts_made_before_the_panel_was_noted_stand_until_their_tube_is_counted_again(

@@ -7,7 +7,8 @@ where a store has to be migrated.
 import os
 import sqlite3
 import threading
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,15 +22,31 @@ _ONE_AT_A_TIME = threading.Lock()
 """alembic keeps the migration that runs in its modules: two threads would mix theirs up."""
 
 
-def keep_copy(connection: Connection, version: int) -> None:
+@contextmanager
+def copy_kept(connection: Connection, version: int | None) -> Iterator[None]:
+    """Keep a copy of the store as it was before the block migrates it, unless the block fails.
+
+    What fails changed nothing, and every further attempt would leave a copy. Of a store without
+    tables (version None) there is nothing to copy. Raises StoreFault where the copy cannot be
+    written.
+    """
+    kept = None if version is None else _keep_copy(connection, version)
+    try:
+        yield
+    except BaseException:
+        if kept is not None:
+            kept.unlink(missing_ok=True)
+        raise
+
+
+def _keep_copy(connection: Connection, version: int) -> Path | None:
     """Copy a SQLite store of an earlier version beside it, for the way back to the program of then.
 
     The connection is in the transaction that migrates: nobody else writes, and nothing is changed
-    yet. The copy has the store's rights. Of PostgreSQL the site keeps copies. Raises StoreFault
-    where the copy cannot be written.
+    yet. The copy has the store's rights. Of PostgreSQL the site keeps copies.
     """
     if connection.dialect.name != "sqlite" or not connection.engine.url.database:
-        return
+        return None
     store = Path(connection.engine.url.database)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     kept = store.with_name(f"{store.name}.version-{version}-{stamp}")
@@ -37,6 +54,7 @@ def keep_copy(connection: Connection, version: int) -> None:
     try:
         _copy(store, partial)
         partial.replace(kept)
+        return kept
     except (OSError, sqlite3.Error) as error:
         raise StoreFault(
             f"The store {store} has to be brought to a new version, and the copy that is kept of "

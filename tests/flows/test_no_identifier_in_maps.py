@@ -99,7 +99,7 @@ def test_no_name_leaves_through_maps_copies_backups_or_prefect(
     folders = (tmp_path, home)
     written = {each for folder in folders for each in folder.rglob("*") if each.is_file()}
     written -= {*tubes, *sheets}
-    assert {".js", ".h5ad", ".fcs", ".db", ".npz", ".zip"} <= {path.suffix for path in written}
+    assert {".js", ".h5ad", ".fcs", ".db", ".npz"} <= {path.suffix for path in written}
     for path in written:
         for content in readable(path):
             assert TRACE.search(content) is None, path

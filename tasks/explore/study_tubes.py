@@ -58,11 +58,11 @@ class Unread:
 
 
 class UnreadTube(ReconflowError):
-    """The file of a ``tube`` cannot be read."""
+    """The file of a tube cannot be read."""
 
-    def __init__(self, tube: Unread) -> None:
-        super().__init__(tube)
-        self.tube = tube
+    def __init__(self, patient: str, tube_sha256: str, sentence: str) -> None:
+        super().__init__(patient, tube_sha256, sentence)
+        self.tube = Unread(patient, tube_sha256, sentence)
 
     def __str__(self) -> str:
         """Give the sentence."""
@@ -195,7 +195,7 @@ def _unread(each: CountedTube, fault: ReconflowError | OSError) -> UnreadTube:
         said = f"its file cannot be read ({fault.strerror or fault})."
     named = f"{identity.patient} {identity.visit}, {identity.tube_sha256[:12]}"
     sentence = f"{named} is left out: {said}"
-    return UnreadTube(Unread(identity.patient, identity.tube_sha256, sentence))
+    return UnreadTube(identity.patient, identity.tube_sha256, sentence)
 
 
 def _head(key: str, events: TubeEvents) -> dict[str, object]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.flows.command import PROJECT
 
-APART = ("unshare", "--map-root-user", "--mount", sys.executable, "-P", "-m", "tests.silent_share")
+APART = ("unshare", "--map-root-user", "--mount", sys.executable, "-m", "tests.silent_share")
 _DETACH = 2
 _LIBC = ctypes.CDLL(None, use_errno=True)
 

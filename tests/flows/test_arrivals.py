@@ -37,10 +37,13 @@ def test_a_change_wakes_the_watcher(tmp_path: Path) -> None:
 
 
 def test_without_word_of_changes_the_wait_ends_by_itself(tmp_path: Path) -> None:
-    Arrivals().wait(tmp_path / "away", 0, 0.1, threading.Event())
     stopped = threading.Event()
     stopped.set()
-    Arrivals().wait(tmp_path, 1000, 1000, stopped)
+    for asked in ((tmp_path / "away", 0, 0.1, threading.Event()), (tmp_path, 1000, 1000, stopped)):
+        waiting = threading.Thread(target=Arrivals().wait, args=asked, daemon=True)
+        waiting.start()
+        waiting.join(timeout=PATIENCE)
+        assert not waiting.is_alive()
 
 
 def test_a_later_burst_is_waited_for_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

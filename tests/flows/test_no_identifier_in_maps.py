@@ -1,6 +1,7 @@
 """Maps, clean copies, backups and Prefect's database: no planted name leaves its file."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,18 @@ def study(tmp_path: Path) -> Study:
     return open_study(folder)
 
 
+def backed_up_without_sheets(tmp_path: Path) -> set[Path]:
+    """Unpack a backup, and give its files but for the sheets, which name whom they name."""
+    place = tmp_path / "unpacked"
+    with zipfile.ZipFile(tmp_path / "backup.zip") as packed:
+        packed.extractall(place)
+    found = {each for each in place.rglob("*") if each.is_file()}
+    sheets = {each for each in found if each.name in ("samples.csv", "patients.csv")}
+    assert len(sheets) == 2
+    assert len(found) > 3
+    return found - sheets
+
+
 def test_no_name_leaves_through_maps_copies_backups_or_prefect(
     study: Study,
     tmp_path: Path,
@@ -99,6 +112,7 @@ def test_no_name_leaves_through_maps_copies_backups_or_prefect(
     folders = (tmp_path, home)
     written = {each for folder in folders for each in folder.rglob("*") if each.is_file()}
     written -= {*tubes, *sheets}
+    written |= backed_up_without_sheets(tmp_path)
     assert {".js", ".h5ad", ".fcs", ".db", ".npz"} <= {path.suffix for path in written}
     for path in written:
         for content in readable(path):
@@ -109,7 +123,6 @@ def test_what_is_searched_is_found_in_each_kind_of_file(tmp_path: Path) -> None:
     """A search that cannot find would pass over everything."""
     import io
     import sqlite3
-    import zipfile
 
     import h5py
     import matplotlib.pyplot as plt

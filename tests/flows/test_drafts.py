@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from flows.cli import run
+from gating.evaluation.compiled_strategy import Compiled
 from gating.evaluation.engine import Evaluation
 from gating.thresholds.apply import Applied
 from tasks.calibrate.release import release_calibration
@@ -30,6 +31,7 @@ from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 from tasks.study.lock import study_lock
 from tasks.tubes.gate_tube import GatedTube, gate_tube
+from tasks.tubes.stain_brightness import StainBrightness, with_evidence
 from tests.flows.command import entries_and_kept_head
 from tests.review_server import Served, posted, serving
 from tests.tasks.draft_files import (
@@ -91,9 +93,14 @@ def whole(present: Candidate, tube: Tube) -> GatedTube:
     return gate_tube(present.snapshot.study, tube, present.used, references, corrections=())
 
 
-def numbers_of(gated: Applied | GatedTube) -> list[tuple[object, ...]]:
-    """Give the thresholds as they count; a night also tells how brightly the tube is stained."""
-    return [(t.threshold, t.detector, t.value, t.source) for t in gated.compiled.thresholds]
+def with_stains_of(night: GatedTube, quick: Applied) -> Compiled:
+    """Add what a night alone tells: how brightly the tube is stained."""
+    places = ("marker", "gate", "events", "median", "expected")
+    stains = {
+        name: StainBrightness(**{place: told[place] for place in places})
+        for name, told in night.gating.qc["stains"].items()
+    }
+    return with_evidence(quick.compiled, stains)
 
 
 @pytest.mark.parametrize("changes", MOVES, ids=lambda each: "-".join(each.values))
@@ -105,7 +112,7 @@ def test_what_is_moved_is_what_a_night_would_count(study: Study, changes: Change
         held = LaidOutTube(present, tube, references)
         quick = held.gated_by(moved, moved.used_for(tube), DraftReferences(present.snapshot))
         night = whole(moved, tube)
-        assert numbers_of(quick) == numbers_of(night)
+        assert with_stains_of(night, quick).thresholds == night.compiled.thresholds
         assert rows_of(quick.evaluation) == rows_of(night.evaluation)
 
 

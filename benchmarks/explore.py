@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import NearestNeighbors
 
-import flows.one_thread  # noqa: F401 - before anything imports numpy
+import flows.process_start  # noqa: F401 - before anything imports numpy
 from tasks.explore.cluster_counts import cluster_counts
 from tasks.explore.compartments import compartment
 from tasks.explore.embedding import Layout, Placing, fit, neighbour_graph

@@ -31,7 +31,7 @@ from typing import Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 
-import flows.one_thread  # noqa: F401 - before anything imports numpy
+import flows.process_start  # noqa: F401 - before anything imports numpy
 from panels.files.watchdog import Reason, watchdog
 from panels.text.errors import FieldFault, ReconflowError, UsageFault
 from panels.text.printable import printable_lines

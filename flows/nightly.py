@@ -8,7 +8,7 @@ from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-import flows.one_thread  # noqa: F401 - before anything imports numpy
+import flows.process_start  # noqa: F401 - before anything imports numpy
 from flows.artifacts import show_patient, show_report
 from flows.each import MOST_AT_ONCE, each, once
 from flows.notify import night_ended, night_failed

@@ -6,7 +6,7 @@ from prefect import flow
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
-import flows.one_thread  # noqa: F401 - before anything imports numpy
+import flows.process_start  # noqa: F401 - before anything imports numpy
 from flows.each import MOST_AT_ONCE, each
 from flows.served_study import served_study
 from panels.files.watchdog import watchdog

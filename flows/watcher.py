@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-import flows.one_thread  # noqa: F401 - before anything imports numpy
+import flows.process_start  # noqa: F401 - before anything imports numpy
 from flows.child_process import end_with
 from flows.watch import say, set_by_ctrl_c, watch_study
 from panels.files.watchdog import Reason, until_answered, watch_folders, watchdog

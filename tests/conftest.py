@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
-import flows.one_thread  # noqa: F401 - before a test module imports numpy
+import flows.process_start  # noqa: F401 - before a test module imports numpy
 from flows.server.start import StartingServer, starting_server
 from tests.postgres import empty_postgres, postgres, url
 from tests.shared_data import (

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from flows.review_pages.failures import FOLDER
-
+FOLDER = ".review"
+"""Folder of the study that only the account of the review server can open."""
 BY_UP, BY_REVIEW = "up.address", "review.address"
 REVIEW_URL = "RECONFLOW_REVIEW_URL"
 """Environment variable with the address under which the review pages are served."""

@@ -16,13 +16,14 @@ from pathlib import Path
 from fastapi import Request
 from fastapi.responses import Response
 
+from flows.review_pages.announced import FOLDER
 from flows.review_pages.protection import Next, refusal
 from flows.review_pages.words import UNFORESEEN
 from panels.text.printable import shown
 from panels.text.quoting import unexpected
 from tasks.store.opening import utc_now
 
-FOLDER, LOG, EARLIER = ".review", "failures.log", "failures.1.log"
+LOG, EARLIER = "failures.log", "failures.1.log"
 MOST_BYTES = 1_000_000
 """A log that is longer becomes ``failures.1.log``, in place of the one that was."""
 

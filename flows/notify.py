@@ -32,14 +32,14 @@ def night_ended(flow: object, flow_run: FlowRun, state: object) -> None:  # noqa
 
     Passes that a person or the watcher starts are not told: whoever started them sees them.
     """
-    from tasks.results.front_page import read_morning
+    from tasks.results.front_page import read_now
     from tasks.strategies.in_use import read_snapshot
 
     with _told_of_faults():
         study = _study_of(flow_run)
         if study is None or not study.settings.notify.to:
             return
-        night = read_morning(read_snapshot(study)).night
+        night = read_now(read_snapshot(study)).night
         if study.settings.notify.when == "always" or is_trouble(night):
             send(study, f"{night.sentence} ({night.attention})")
 

@@ -140,7 +140,7 @@ def _watch(
 def _look(folder: Path, memory: _Memory) -> None:
     """Take in what has settled, and run the flow when something is due."""
     from tasks.intake.take_in import take_in
-    from tasks.results.front_page import read_morning, rewrite_front_page
+    from tasks.results.front_page import read_now, rewrite_front_page
     from tasks.steps.one_pass import what_is_due
     from tasks.strategies.in_use import read_snapshot
     from tasks.study.folder import open_study
@@ -161,7 +161,7 @@ def _look(folder: Path, memory: _Memory) -> None:
         memory.tried = what_is_due(read_snapshot(study))
         memory.tried_at, memory.held_since = time.monotonic(), None
         _print_summary(summary)
-        say(read_morning(read_snapshot(study)).night.attention)
+        say(read_now(read_snapshot(study)).night.attention)
     elif news:
         rewrite_front_page(read_snapshot(study))
     _print_once((*taken.inbox_faults, *taken.sheet_faults), memory)

@@ -28,14 +28,12 @@ def status_document(
     UsageFault where the store was lost, as a pass does.
     """
     from tasks.intake.inbox import inbox_faults
-    from tasks.intake.sheet_notices import sheet_notices
     from tasks.intake.store_check import check_ledger, refuse_missing_store
-    from tasks.results.front_page import read_morning
+    from tasks.results.front_page import read_now
     from tasks.results.uncalibrated import uncalibrated_tubes
     from tasks.review.sign_off import standings
     from tasks.store.ledger import all_files, count_by_state
     from tasks.store.runs import last_run
-    from tasks.store.tubes import taken_in
     from tasks.strategies.in_use import read_snapshot
     from tasks.strategies.standing import panel_standing, strategy_standing
 
@@ -47,21 +45,20 @@ def status_document(
         files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
         last = last_run(store, "nightly")
         strategies = strategy_standing(snapshot, store)
-        known = taken_in(store)
         signed = standings(store)
-    without = uncalibrated_tubes(snapshot, known)
-    morning = read_morning(snapshot)
+    now = read_now(snapshot)
+    without = uncalibrated_tubes(snapshot, now.known) if now.night.uncalibrated else []
     return {
         "pages": _pages_document(study, server),
         "inbox": list(inbox_faults(study)),
-        "sheets": [*map(str, snapshot.drug_problems), *sheet_notices(snapshot, known)],
+        "sheets": [*map(str, snapshot.drug_problems), *now.on_sheets],
         "states": states,
         "uncalibrated": sum(each.tubes for each in without),
         "without_calibration": [asdict(each) for each in without],
-        "to_look_at": morning.night.to_look_at,
-        "stops": morning.night.stops,
-        "instruments": list(morning.instruments.notices),
-        "attention": morning.night.attention,
+        "to_look_at": now.night.to_look_at,
+        "stops": now.night.stops,
+        "instruments": list(now.instruments.notices),
+        "attention": now.night.attention,
         "strategies": [_strategy_document(each) for each in strategies],
         "panels": [_panel_document(each) for each in panel_standing(snapshot)],
         "signed": [each.document() for each in signed],

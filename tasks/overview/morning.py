@@ -1,4 +1,4 @@
-"""Hold what the front page is made of, read once."""
+"""Hold what the front page and `status` are made of, read once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from tasks.strategies.standing import Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Morning:
-    """A study as whoever comes in finds it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyNow:
+    """How a study stands, without what its tables say.
 
-    ``files`` ask for a person, those ``aside`` for nothing; ``known`` are all tubes taken in,
-    ``tubes`` those in tables; ``patients`` have tables; ``recent`` are the SHA-256 of
-    tubes counted lately; ``notices`` are sentences that ask for something; ``uncalibrated`` is one
+    ``files`` ask for a person, those ``aside`` for nothing; ``known`` are all tubes taken in;
+    ``recent`` are the SHA-256 of tubes counted lately; ``notices`` are sentences that ask for
+    something, ``on_sheets`` those of them on what the sheets leave open; ``uncalibrated`` is one
     on instruments without calibration (empty: none).
     """
 
@@ -30,12 +30,24 @@ class Morning:
     files: Sequence[FileRecord]
     aside: Sequence[FileRecord]
     known: Sequence[Tube]
-    tubes: Sequence[CountedTube]
-    patients: Sequence[str]
-    look: Sequence[Attention]
     recent: frozenset[str]
     standings: Sequence[Standing]
     instruments: InstrumentsOverview
     notices: Sequence[str]
+    on_sheets: Sequence[str]
     uncalibrated: str
     night: Night
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Morning(StudyNow):
+    """A study as whoever comes in finds it.
+
+    ``tubes`` are those in tables, ``look`` those of them that a person should look at; ``patients``
+    have tables; ``made_of`` stands for the tables and tubes that ``look`` was chosen of.
+    """
+
+    tubes: Sequence[CountedTube]
+    patients: Sequence[str]
+    look: Sequence[Attention]
+    made_of: str

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from tasks.intake.identify import identify
-from tasks.intake.inbox import is_inbox_there, list_inbox
-from tasks.intake.registry import Registry, read_registry
+from tasks.intake.inbox import is_inbox_there
+from tasks.intake.registry import Registry
 from tasks.sheets.patients import NAME as PATIENTS
 from tasks.sheets.patients import PatientSheet
 from tasks.sheets.samples import NAME as SAMPLES
@@ -28,7 +28,7 @@ MOST_SINGLE = 5
 """So many tubes have a sentence each."""
 
 
-def gone_lines(study: Study, patients: PatientSheet, known: Sequence[Tube]) -> tuple[str, ...]:
+def gone_lines(study: Study, registry: Registry, known: Sequence[Tube]) -> tuple[str, ...]:
     """Give a sentence for every line that is gone; ``known`` are all tubes taken in.
 
     A tube that a person excluded is in no series any more, and is not asked about.
@@ -36,13 +36,12 @@ def gone_lines(study: Study, patients: PatientSheet, known: Sequence[Tube]) -> t
     with study.store() as store:
         excluded = excluded_tubes(store)
     known = [tube for tube in known if tube.identity.tube_sha256 not in excluded]
-    registry = read_registry(study, patients, list_inbox(study))
     gone: list[Tube] = []
     # Sheets lie in the inbox too: while its share is away, or one cannot be read, nothing is known
     # to be gone.
     if is_inbox_there(study) and not registry.samples.unread():
         gone = [tube for tube in known if _is_unnamed(registry, tube)]
-    return (*_of_samples(gone), *_of_patients(study, patients, known))
+    return (*_of_samples(gone), *_of_patients(study, registry.patients, known))
 
 
 def _is_unnamed(registry: Registry, tube: Tube) -> bool:

@@ -42,7 +42,7 @@ def write_reason(refused: Path, inbox_path: str, sha256: str, reason: str) -> No
     """Write the reason beside a refused file; ``inbox_path`` is given in full."""
     text = (
         f"{printable(inbox_path)} was not taken in.\n\n{reason}\n\n"
-        f"When this is mended, drop the file in the inbox again, or run: {_retry(sha256)}\n"
+        f"When this is corrected, drop the file in the inbox again, or run: {_retry(sha256)}\n"
         "Then run: reconflow run (where reconflow up or watch is running, that happens by itself)\n"
     )
     write_durably(reason_path(refused), text.encode())

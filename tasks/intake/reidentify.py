@@ -129,7 +129,7 @@ def _correct(
     objection = _objection(context, tube, identified, meant[draw_of(identity)])
     if objection:
         return _Correction(f"{where}: {objection} {keeps}")
-    change = f"{file}: identity mended ({changes})."
+    change = f"{file}: identity corrected ({changes})."
     try:
         _write(context, tube, identity, f"{where}: {changes}")
     except OSError as error:

@@ -4,35 +4,35 @@ The latter are lines that are gone, courses of a drug without stop, and drugs no
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tasks.intake.gone_lines import gone_lines
 from tasks.intake.inbox import list_inbox
 from tasks.intake.registry import read_registry
 from tasks.sheets.drug_notices import drug_notices
-from tasks.store.tubes import Tube, taken_in
+from tasks.store.tubes import Tube
 from tasks.study.snapshot import StudySnapshot
 
 
-def sheet_faults(snapshot: StudySnapshot) -> tuple[str, ...]:
-    """Give a sentence for every line of a sheet that cannot be used, each once, sheet by sheet.
+@dataclass(frozen=True, slots=True)
+class SheetSentences:
+    """What is to be said of the sheets.
 
-    Those of instruments.csv are among the notices on the instruments.
+    ``faults`` are the lines that cannot be used, each once, sheet by sheet; those of
+    instruments.csv are among the notices on the instruments. ``notices`` are in a fixed order.
     """
-    study, patients = snapshot.study, snapshot.patients
-    samples = read_registry(study, patients, list_inbox(study)).samples
-    faults = (*patients.faults, *samples.faults, *snapshot.drug_problems)
-    return tuple(dict.fromkeys(map(str, faults)))
+
+    faults: tuple[str, ...]
+    notices: tuple[str, ...]
 
 
-def sheet_notices(snapshot: StudySnapshot, known: Sequence[Tube] | None = None) -> tuple[str, ...]:
-    """Give a sentence for each, in a fixed order.
-
-    ``known`` are all tubes taken in, where they were read already.
-    """
-    if known is None:
-        with snapshot.study.store() as store:
-            known = taken_in(store)
-    return (
-        *gone_lines(snapshot.study, snapshot.patients, known),
-        *drug_notices(snapshot.exposures, snapshot.patients.patients),
+def sheet_sentences(snapshot: StudySnapshot, known: Sequence[Tube]) -> SheetSentences:
+    """Read the sheets; ``known`` are all tubes taken in."""
+    registry = read_registry(snapshot.study, snapshot.patients, list_inbox(snapshot.study))
+    patients = snapshot.patients
+    faults = (*patients.faults, *registry.samples.faults, *snapshot.drug_problems)
+    notices = (
+        *gone_lines(snapshot.study, registry, known),
+        *drug_notices(snapshot.exposures, patients.patients),
     )
+    return SheetSentences(tuple(dict.fromkeys(map(str, faults))), notices)

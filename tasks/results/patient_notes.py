@@ -58,7 +58,7 @@ def patient_notes(snapshot: StudySnapshot, tubes: Sequence[Tube]) -> dict[str, t
         )
         for patient in concerned:
             sentences_of.setdefault(patient, set()).add(
-                f"{fault} Until it is mended no count says whether such a drug hides it."
+                f"{fault} Until it is corrected no count says whether such a drug hides it."
             )
     for patient, said in (*baseline_warnings(snapshot.patients, tubes).items(), *decided):
         sentences_of.setdefault(patient, set()).add(said)
@@ -95,8 +95,8 @@ def _baseline_warning(patient: Patient, tubes: Iterable[TubeIdentity]) -> str | 
         else f"there is no visit '{named}' so far{nearest(named, days)}"
     )
     return (
-        f"{where}: {wrong.rstrip('?')}. The visits are {listed}. Until this is mended nothing is "
-        f"compared with a baseline."
+        f"{where}: {wrong.rstrip('?')}. The visits are {listed}. Until this is corrected nothing "
+        f"is compared with a baseline."
     )
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tasks.intake.inbox import inbox_faults
-from tasks.intake.sheet_notices import sheet_faults, sheet_notices
+from tasks.intake.sheet_notices import sheet_sentences
 from tasks.monitor.overview import kept_overview
 from tasks.overview.morning import StudyNow
 from tasks.overview.night import Night, PassOutcome, looked_back_from
@@ -89,11 +89,10 @@ def study_now(
     without = uncalibrated_tubes(snapshot, kept.known)
     instruments = kept_overview(study)
     unwritten = tuple(faults) if in_pass else _faults_of(kept.run)
-    sheets = sheet_faults(snapshot)
-    on_sheets = sheet_notices(snapshot, kept.known)
+    sheets = sheet_sentences(snapshot, kept.known)
     asked = (
         *inbox_faults(study),
-        *on_sheets,
+        *sheets.notices,
         *unmeasured_notices(snapshot, kept.known),
         *instruments.notices,
     )
@@ -106,7 +105,7 @@ def study_now(
         to_look_at=looked.tubes,
         stops=looked.stops,
         files=len(kept.files),
-        sheets=len(sheets),
+        sheets=len(sheets.faults),
         notices=len(asked),
         unwritten=len(unwritten),
         uncalibrated=sum(each.tubes for each in without),
@@ -120,8 +119,8 @@ def study_now(
         recent=kept.recent,
         standings=kept.standings,
         instruments=instruments,
-        notices=(*unwritten, *_first_of(sheets), *asked),
-        on_sheets=on_sheets,
+        notices=(*unwritten, *_first_of(sheets.faults), *asked),
+        on_sheets=sheets.notices,
         uncalibrated=uncalibrated_sentence(without),
         night=night,
     )

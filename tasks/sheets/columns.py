@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from panels.text.spelling import nearest
 
@@ -44,8 +45,11 @@ _PATIENT = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])(\..*)?", re.IGNORECASE)
 """Names that Windows keeps for devices, with any ending."""
 _LONGEST_TEXT = 500
+_CELLS_KEPT = 65_536
+"""Most cells of a sheet say what others said: the same visit, panel, patient, day."""
 
 
+@lru_cache(maxsize=_CELLS_KEPT)
 def read_cell(column: str, text: str) -> Cell:
     """Read one cell that is not empty; raises ValueError with how to write it."""
     if column in TIME_COLUMNS:

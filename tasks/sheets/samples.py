@@ -144,7 +144,7 @@ def _header_fault(table: CsvTable) -> SheetProblem | None:
             hint = nearest(column, SHEET_COLUMNS) or f"; known are: {', '.join(SHEET_COLUMNS)}"
             sentence = (
                 f"'{column}' is not a column of the sample sheet{hint}. No line of this sheet is "
-                f"used until it is mended."
+                f"used until it is corrected."
             )
             return SheetProblem(table.name, 1, column, sentence)
     if "file" not in table.header:
@@ -155,14 +155,12 @@ def _header_fault(table: CsvTable) -> SheetProblem | None:
 
 def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
     wrong = line_problem(table, line)
-    named = _named_files(table, line)
     if wrong:
-        return SheetProblem(table.name, line.number, "", wrong, named)
+        return SheetProblem(table.name, line.number, "", wrong, _named_files(table, line))
     cells = dict(zip(table.header, line.cells, strict=True))
     if not cells["file"]:
         sentence = "The line does not say which file it is about."
         return SheetProblem(table.name, line.number, "file", sentence)
-    patient = _patient(cells)
     values: dict[str, Cell] = {}
     for column, text in cells.items():
         if not text or column == "file":
@@ -170,19 +168,22 @@ def _row(table: CsvTable, line: CsvLine) -> SampleRow | SheetProblem:
         try:
             values[column] = read_cell(column, text)
         except ValueError as error:
-            return SheetProblem(table.name, line.number, column, f"{error}.", named, patient)
+            return _wrong(table, line, column, f"{error}.")
     wrong = contradiction(values)
     if wrong:
-        return SheetProblem(table.name, line.number, "lymphocytes_per_ul", wrong, named, patient)
+        return _wrong(table, line, "lymphocytes_per_ul", wrong)
     return SampleRow(table.name, line.number, _plain(cells["file"]), values)
 
 
-def _patient(cells: Mapping[str, str]) -> str:
-    """Give whom a wrong line is about, if its id at least can be one."""
+def _wrong(table: CsvTable, line: CsvLine, column: str, sentence: str) -> SheetProblem:
+    """Say what is wrong with a line, of which files, and of whom if its id at least can be one."""
+    cells = dict(zip(table.header, line.cells, strict=True))
     try:
-        return read_patient(cells.get("patient", ""))
+        patient = read_patient(cells.get("patient", ""))
     except ValueError:
-        return ""
+        patient = ""
+    named = _named_files(table, line)
+    return SheetProblem(table.name, line.number, column, sentence, named, patient)
 
 
 def _named_files(table: CsvTable, line: CsvLine) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from panels.text.errors import ReconflowError, StoreFault, UsageFault
 from panels.text.quoting import unexpected
 from tasks.intake.cytometers import ask_for_cytometers
 from tasks.intake.marker_files import check_folders
-from tasks.intake.sheet_notices import sheet_notices
+from tasks.intake.sheet_notices import sheet_sentences
 from tasks.intake.store_check import check_ledger, is_store_missing
 from tasks.intake.take_in import IntakeSummary
 from tasks.publish.app_files import write_app
@@ -340,7 +340,7 @@ def _summary(this: Pass) -> dict[str, Any]:
             *map(str, (*snapshot.drug_problems, *read_instrument_events(sheet)[1])),
         ],
         "table_faults": [*this.faults, *this.world_faults],
-        "notices": list(sheet_notices(snapshot, tubes)),
+        "notices": list(sheet_sentences(snapshot, tubes).notices),
     }
 
 

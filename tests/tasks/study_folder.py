@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from panels.catalogue import load_panel
+from tasks.intake.sheet_notices import sheet_sentences
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.tube import SERIAL
+from tasks.store.tubes import taken_in
+from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 
 HEADER = "file,patient,collected,panel\n"
@@ -65,3 +68,10 @@ def write_tube(
         keywords={"$CYT": "BD FACSLyric", "$CYTSN": SERIAL} | dict(keywords or {}),
     )
     return path
+
+
+def sentences_on_sheets(study: Study) -> tuple[str, ...]:
+    """Give what is said of the sheets although the work goes on."""
+    with study.store() as store:
+        known = taken_in(store)
+    return sheet_sentences(read_snapshot(study), known).notices

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.intake.sheet_notices import sheet_notices
 from tasks.results.patient_inputs import tables_due
 from tasks.sheets.drug_notices import drug_notices
 from tasks.sheets.drugs import Exposure, read_drugs
 from tasks.strategies.in_use import read_snapshot
 from tasks.vocabulary.flags import Flag
 from tests.tasks.plain_pass import notes
-from tests.tasks.study_folder import make_study
+from tests.tasks.study_folder import make_study, sentences_on_sheets
 from tests.tasks.test_patient_tables import give
 
 DAY = date(2026, 3, 10)
@@ -210,6 +209,4 @@ def test_a_wrong_line_stands_in_the_report_of_its_patient(tmp_path: Path) -> Non
         give(study, patient, 10)
     read(study.folder, "P01,rituximab,2026-01-01,9999-12-31", "P02,Rituximb,2026-01-01,2026-01-02")
     assert list(notes(study)) == ["P01"]
-    assert any(
-        "did you mean 'rituximab'" in notice for notice in sheet_notices(read_snapshot(study))
-    )
+    assert any("did you mean 'rituximab'" in notice for notice in sentences_on_sheets(study))

@@ -4,7 +4,6 @@ tube is excluded."""
 from pathlib import Path
 
 from tasks.corrections.exclusion import decide_on_tube
-from tasks.intake.sheet_notices import sheet_notices
 from tasks.intake.take_in import take_in
 from tasks.results.front_page import write_front_page
 from tasks.results.patient_inputs import tables_due
@@ -12,7 +11,14 @@ from tasks.results.patient_tables import build_patient
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
-from tests.tasks.study_folder import DRAWN, PATIENTS, make_study, write_rows, write_tube
+from tests.tasks.study_folder import (
+    DRAWN,
+    PATIENTS,
+    make_study,
+    sentences_on_sheets,
+    write_rows,
+    write_tube,
+)
 from tests.tasks.test_patient_tables import give
 
 ROWS = [
@@ -38,7 +44,7 @@ def shas(study: Study) -> dict[str, str]:
 def test_a_study_whose_lines_are_all_there_needs_no_word(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     assert len(shas(study)) == 3
-    assert sheet_notices(read_snapshot(study)) == ()
+    assert sentences_on_sheets(study) == ()
 
 
 def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(
@@ -49,7 +55,7 @@ def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(
     write_rows(study.folder, ROWS[1:])
     for _ in range(2):
         take_in(study)
-        (notice,) = sheet_notices(read_snapshot(study))
+        (notice,) = sentences_on_sheets(study)
     assert "samples.csv: no line names a.fcs any more" in notice
     assert before["a.fcs"][:12] in notice
     assert "patient P01, collected 2026-02-07T08:30:00, panel bcell, visit D28, blood" in notice
@@ -61,7 +67,7 @@ def test_a_line_that_is_gone_is_said_with_what_it_said_and_comes_back_with_it(
     )
     write_rows(study.folder, ROWS)
     take_in(study)
-    assert sheet_notices(read_snapshot(study)) == ()
+    assert sentences_on_sheets(study) == ()
 
 
 def test_an_excluded_tube_is_not_asked_about_until_it_is_included(tmp_path: Path) -> None:
@@ -69,36 +75,36 @@ def test_an_excluded_tube_is_not_asked_about_until_it_is_included(tmp_path: Path
     write_rows(study.folder, ROWS[1:])
     take_in(study)
     decide_on_tube(study, "a.fcs", "exclude", "A. Okafor", "taken out of the sheet on purpose")
-    assert sheet_notices(read_snapshot(study)) == ()
+    assert sentences_on_sheets(study) == ()
     decide_on_tube(study, "a.fcs", "include", "A. Okafor", "a slip")
-    assert len(sheet_notices(read_snapshot(study))) == 1
+    assert len(sentences_on_sheets(study)) == 1
 
 
 def test_a_line_that_names_another_file_now_is_gone_too(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     write_rows(study.folder, [ROWS[0].replace("a.fcs", "z.fcs"), *ROWS[1:]])
-    assert "no line names a.fcs any more" in sheet_notices(read_snapshot(study))[0]
+    assert "no line names a.fcs any more" in sentences_on_sheets(study)[0]
 
 
 def test_a_sheet_that_is_gone_is_said_in_one_sentence(tmp_path: Path) -> None:
     rows = [f"{number}.fcs,P01,{DRAWN},bcell" for number in range(7)]
     study = taken(tmp_path / "s", rows)
     study.samples_sheet.unlink()
-    (notice,) = sheet_notices(read_snapshot(study))
+    (notice,) = sentences_on_sheets(study)
     assert "no line names 7 tubes any more" in notice
 
 
 def test_a_sheet_that_cannot_be_read_is_no_line_that_is_gone(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     study.samples_sheet.write_bytes(b"file;patient;collected;panel\n")
-    assert sheet_notices(read_snapshot(study)) == ()
+    assert sentences_on_sheets(study) == ()
 
 
 def test_while_the_inbox_is_away_no_line_is_said_to_be_gone(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     write_rows(study.folder, ROWS[1:])
     study.inbox.rename(tmp_path / "away")
-    assert sheet_notices(read_snapshot(study)) == ()
+    assert sentences_on_sheets(study) == ()
 
 
 def test_a_tube_whose_name_says_all_needs_no_line(tmp_path: Path) -> None:
@@ -110,7 +116,7 @@ def test_a_tube_whose_name_says_all_needs_no_line(tmp_path: Path) -> None:
     write_tube(study.inbox / "P01_20260207T0830_bcell.fcs")
     take_in(study)
     assert len(shas(study)) == 1
-    assert sheet_notices(read_snapshot(study)) == ()
+    assert sentences_on_sheets(study) == ()
 
 
 def test_a_patient_who_is_gone_is_said_with_the_infusion_of_the_tables(tmp_path: Path) -> None:
@@ -123,7 +129,7 @@ def test_a_patient_who_is_gone_is_said_with_the_infusion_of_the_tables(tmp_path:
     (study.folder / "patients.csv").write_text(
         PATIENTS.replace("P01,2026-01-10T11:00\n", ""), encoding="utf-8"
     )
-    (notice,) = sheet_notices(read_snapshot(study))
+    (notice,) = sentences_on_sheets(study)
     assert "patients.csv: there is no line of P01 any more, of whom 2 tubes were taken in" in notice
     assert "infused 2026-01-10T11:00" in notice
     assert "Put the line back" in notice
@@ -132,4 +138,4 @@ def test_a_patient_who_is_gone_is_said_with_the_infusion_of_the_tables(tmp_path:
 def test_a_patient_whose_line_is_wrong_is_not_said_to_be_gone(tmp_path: Path) -> None:
     study = taken(tmp_path / "s")
     (study.folder / "patients.csv").write_text("patient,infused\nP01,yesterday\n", encoding="utf-8")
-    assert sheet_notices(read_snapshot(study)) == ()
+    assert sentences_on_sheets(study) == ()

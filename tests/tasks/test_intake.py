@@ -499,7 +499,7 @@ def test_a_mended_line_changes_the_identity_of_its_tube_and_its_history_says_so(
     assert tube.identity.patient == "P02"
     assert tube.identity.visit == "D18"
     assert "patient P01 → P02" in steps[-1].reason
-    assert any("identity mended" in sentence for sentence in summary.sentences)
+    assert any("identity corrected" in sentence for sentence in summary.sentences)
     assert tube.file.place is not None
     assert tube.file.place.startswith("archive/P02/")
     assert [p.name for p in (study.archive / "P02").iterdir()] == [

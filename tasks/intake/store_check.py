@@ -1,12 +1,14 @@
 """Compare the ledger with archive and results: a lost store is not to be taken for a new study."""
 
+import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from panels.text.errors import UsageFault
 from tasks.intake.inbox import is_fcs_name
-from tasks.store.ledger import TAKEN_IN, all_files
+from tasks.store.ledger import TAKEN_IN, states_by_hash
 from tasks.store.opening import Store
 from tasks.study.folder import Study
 
@@ -23,14 +25,14 @@ def check_ledger(study: Study, store: Store) -> tuple[str, ...]:
     """
     # The archive is listed first: another pass enters a file in the ledger before it brings it
     # there.
-    archived = sorted(_archived(study.archive))
+    archived = list(_archived(study.archive))
     published = _is_published(study)
-    files = all_files(store)
-    known = {(record.sha256 or "")[:12] for record in files}
-    strangers = [path for short, path in archived if short not in known]
+    files = states_by_hash(store)
+    known = {(sha256 or "")[:12] for sha256, _ in files}
+    strangers = sorted(path for short, path in archived if short not in known)
     if archived and len(strangers) == len(archived):
         raise _lost_store(store, f"{len(archived)} tubes lie in {study.archive}")
-    if published and not any(record.state in TAKEN_IN for record in files):
+    if published and not any(state in TAKEN_IN for _, state in files):
         raise _lost_store(store, f"there are patients' tables in {study.results}")
     if not strangers:
         return ()
@@ -83,7 +85,19 @@ def _older_copy(study: Study, store: Store, strangers: Sequence[Path]) -> str:
 
 def _archived(archive: Path) -> Iterator[tuple[str, Path]]:
     """List the tubes of the archive by the 12 digits of their SHA-256 that begin their names."""
-    for path in archive.glob("*/*"):
-        kept = _KEPT_NAME.fullmatch(path.name)
-        if kept and is_fcs_name(path):
-            yield kept[1], path
+    for folder in _entries(archive):
+        if folder.is_dir():
+            for tube in _entries(folder):
+                kept = _KEPT_NAME.fullmatch(tube.name)
+                if kept and is_fcs_name(path := Path(tube.path)):
+                    yield kept[1], path
+
+
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """List a folder; nothing where there is none, or this account may not read it."""
+    with (
+        suppress(FileNotFoundError, NotADirectoryError, PermissionError),
+        os.scandir(folder) as entries,
+    ):
+        return list(entries)
+    return []

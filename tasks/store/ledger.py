@@ -156,6 +156,13 @@ def all_files(store: Store, states: Collection[State] = get_args(State)) -> list
     return _files(store, select(files).where(files.c.state.in_(states)))
 
 
+def states_by_hash(store: Store) -> list[tuple[str | None, State]]:
+    """List SHA-256 and state of every file, and nothing else of it."""
+    chosen = select(files.c.sha256, files.c.state)
+    with store.reading() as connection:
+        return [(sha256, state) for sha256, state in connection.execute(chosen)]
+
+
 def files_within(store: Store, folder: str) -> dict[str, FileRecord]:
     """Map each place below ``folder`` to the file that lies there."""
     inside = files.c.place.startswith(f"{folder}/", autoescape=True)

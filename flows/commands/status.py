@@ -47,7 +47,7 @@ def status_document(
         strategies = strategy_standing(snapshot, store)
         signed = standings(store)
     now = read_now(snapshot)
-    without = uncalibrated_tubes(snapshot, now.known) if now.night.uncalibrated else []
+    without = uncalibrated_tubes(snapshot)
     return {
         "pages": _pages_document(study, server),
         "inbox": list(inbox_faults(study)),

@@ -20,7 +20,8 @@ from tasks.sheets.patients import PatientSheet
 from tasks.sheets.samples import NAME as SAMPLES
 from tasks.store.editions import last_editions
 from tasks.store.exclusions import excluded_tubes
-from tasks.store.tubes import Tube
+from tasks.store.tube_lists import TubeName, names_taken_in
+from tasks.store.tubes import Tube, taken_in
 from tasks.study.folder import Study
 from tasks.vocabulary.moments import instant
 
@@ -28,31 +29,46 @@ MOST_SINGLE = 5
 """So many tubes have a sentence each."""
 
 
-def gone_lines(study: Study, registry: Registry, known: Sequence[Tube]) -> tuple[str, ...]:
-    """Give a sentence for every line that is gone; ``known`` are all tubes taken in.
+def gone_lines(study: Study, registry: Registry) -> tuple[str, ...]:
+    """Give a sentence for every line that is gone.
 
     A tube that a person excluded is in no series any more, and is not asked about.
     """
     with study.store() as store:
         excluded = excluded_tubes(store)
-    known = [tube for tube in known if tube.identity.tube_sha256 not in excluded]
+        named = names_taken_in(store)
+    names = [each for each in named if each.tube_sha256 not in excluded]
     gone: list[Tube] = []
     # Sheets lie in the inbox too: while its share is away, or one cannot be read, nothing is known
     # to be gone.
     if is_inbox_there(study) and not registry.samples.unread():
-        gone = [tube for tube in known if _is_unnamed(registry, tube)]
-    return (*_of_samples(gone), *_of_patients(study, registry.patients, known))
+        gone = _unnamed(study, registry, names)
+    return (*_of_samples(gone), *_of_patients(study, registry.patients, names))
 
 
-def _is_unnamed(registry: Registry, tube: Tube) -> bool:
-    """Tell whether nothing says any more whose tube it is: no line, and no name or keyword."""
-    if registry.samples.naming(tube.file.inbox_path):
-        return False
-    # A patient whose line is gone is reported once, and not for every tube.
-    if tube.identity.patient not in registry.patients.patients:
-        return False
-    now = identify(registry, tube.file.inbox_path, tube.identity.tube_sha256, tube.keywords)
-    return now.identity is None
+def _unnamed(study: Study, registry: Registry, names: Sequence[TubeName]) -> list[Tube]:
+    """List the tubes of which nothing says any more whose they are: no line, no name or keyword.
+
+    A patient whose line is gone is reported once, and not for every tube.
+    """
+    without = {
+        each.tube_sha256
+        for each in names
+        if each.patient in registry.patients.patients
+        and not registry.samples.naming(each.inbox_path)
+    }
+    if not without:
+        return []
+    with study.store() as store:
+        tubes = [each for each in taken_in(store) if each.identity.tube_sha256 in without]
+    return [
+        tube
+        for tube in tubes
+        if identify(
+            registry, tube.file.inbox_path, tube.identity.tube_sha256, tube.keywords
+        ).identity
+        is None
+    ]
 
 
 def _of_samples(gone: Sequence[Tube]) -> Iterator[str]:
@@ -77,11 +93,11 @@ def _of_samples(gone: Sequence[Tube]) -> Iterator[str]:
         )
 
 
-def _of_patients(study: Study, patients: PatientSheet, known: Sequence[Tube]) -> Iterator[str]:
+def _of_patients(study: Study, patients: PatientSheet, names: Sequence[TubeName]) -> Iterator[str]:
     if any(not fault.concerns for fault in patients.faults):
         return
     faulty = {name for fault in patients.faults for name in fault.concerns}
-    tubes = Counter(tube.identity.patient for tube in known)
+    tubes = Counter(each.patient for each in names)
     for name in sorted(tubes.keys() - set(patients.patients) - faulty):
         number = "a tube was" if tubes[name] == 1 else f"{tubes[name]} tubes were"
         yield (

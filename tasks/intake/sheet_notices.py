@@ -3,14 +3,12 @@
 The latter are lines that are gone, courses of a drug without stop, and drugs nobody knows.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tasks.intake.gone_lines import gone_lines
 from tasks.intake.inbox import list_inbox
 from tasks.intake.registry import read_registry
 from tasks.sheets.drug_notices import drug_notices
-from tasks.store.tubes import Tube
 from tasks.study.snapshot import StudySnapshot
 
 
@@ -26,13 +24,13 @@ class SheetSentences:
     notices: tuple[str, ...]
 
 
-def sheet_sentences(snapshot: StudySnapshot, known: Sequence[Tube]) -> SheetSentences:
-    """Read the sheets; ``known`` are all tubes taken in."""
+def sheet_sentences(snapshot: StudySnapshot) -> SheetSentences:
+    """Read the sheets, and look for tubes that they name no more."""
     registry = read_registry(snapshot.study, snapshot.patients, list_inbox(snapshot.study))
     patients = snapshot.patients
     faults = (*patients.faults, *registry.samples.faults, *snapshot.drug_problems)
     notices = (
-        *gone_lines(snapshot.study, registry, known),
+        *gone_lines(snapshot.study, registry),
         *drug_notices(snapshot.exposures, patients.patients),
     )
     return SheetSentences(tuple(dict.fromkeys(map(str, faults))), notices)

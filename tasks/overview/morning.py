@@ -20,16 +20,15 @@ if TYPE_CHECKING:
 class StudyNow:
     """How a study stands, without what its tables say.
 
-    ``files`` ask for a person, those ``aside`` for nothing; ``known`` are all tubes taken in;
-    ``recent`` are the SHA-256 of tubes counted lately; ``notices`` are sentences that ask for
-    something, ``on_sheets`` those of them on what the sheets leave open; ``uncalibrated`` is one
-    on instruments without calibration (empty: none).
+    ``files`` ask for a person, those ``aside`` for nothing; ``recent`` are the SHA-256 of tubes
+    counted lately; ``notices`` are sentences that ask for something, ``on_sheets`` those of them on
+    what the sheets leave open; ``uncalibrated`` is one on instruments without calibration (empty:
+    none).
     """
 
     states: Mapping[State, int]
     files: Sequence[FileRecord]
     aside: Sequence[FileRecord]
-    known: Sequence[Tube]
     recent: frozenset[str]
     standings: Sequence[Standing]
     instruments: InstrumentsOverview
@@ -43,10 +42,12 @@ class StudyNow:
 class Morning(StudyNow):
     """A study as whoever comes in finds it.
 
-    ``tubes`` are those in tables, ``look`` those of them that a person should look at; ``patients``
-    have tables; ``made_of`` stands for the tables and tubes that ``look`` was chosen of.
+    ``known`` are all tubes taken in, ``tubes`` those in tables, ``look`` those of them that a
+    person should look at; ``patients`` have tables; ``made_of`` stands for the tables and tubes
+    that ``look`` was chosen of.
     """
 
+    known: Sequence[Tube]
     tubes: Sequence[CountedTube]
     patients: Sequence[str]
     look: Sequence[Attention]

@@ -24,6 +24,7 @@ from tasks.results.study_now import read_kept, study_now
 from tasks.store.editions import last_editions
 from tasks.store.ledger import FileRecord
 from tasks.store.reviews import reviews_of
+from tasks.store.tubes import taken_in
 from tasks.study.snapshot import StudySnapshot
 
 
@@ -53,12 +54,14 @@ def read_morning(
         counted_of = made_of(store, kept.recent)
         editions = last_editions(store)
         decisions = reviews_of(store)
+        known = taken_in(store)
     tubes = [tube for each in editions.values() for tube in read_counted_tubes(each.kinetics)]
     questions = questions_asked(tubes, decisions)
     look = tubes_to_look_at(tubes, kept.recent, snapshot.study.settings.time_zone, questions)
     now = study_now(snapshot, kept, Looked.of(look), faults, in_pass=in_pass)
     return Morning(
         **{each.name: getattr(now, each.name) for each in fields(now)},
+        known=known,
         tubes=tubes,
         patients=sorted(editions),
         look=look,

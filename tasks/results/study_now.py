@@ -19,7 +19,7 @@ from tasks.results.uncalibrated import (
 )
 from tasks.store.ledger import FileRecord, State, all_files, count_by_state
 from tasks.store.runs import Run, last_run
-from tasks.store.tubes import Tube, taken_in
+from tasks.store.tube_lists import counted_since
 from tasks.strategies.standing import Standing, strategy_standing
 from tasks.study.lock import is_running
 
@@ -47,7 +47,6 @@ class Kept:
     states: Mapping[State, int]
     files: Sequence[FileRecord]
     aside: Sequence[FileRecord]
-    known: Sequence[Tube]
     recent: frozenset[str]
     standings: Sequence[Standing]
 
@@ -56,7 +55,6 @@ def read_kept(snapshot: StudySnapshot, store: Store) -> Kept:
     """Read what the store holds at this moment, but for the tables."""
     run = last_run(store)
     since = looked_back_from(run.started_at if run else None)
-    known = taken_in(store)
     return Kept(
         run,
         count_by_state(store),
@@ -66,12 +64,7 @@ def read_kept(snapshot: StudySnapshot, store: Store) -> Kept:
             for each in _listed(store, ASIDE)
             if each.state != "duplicate" or each.changed_at >= since
         ],
-        known,
-        frozenset(
-            tube.identity.tube_sha256
-            for tube in known
-            if tube.file.state == "counted" and tube.file.changed_at >= since
-        ),
+        counted_since(store, since),
         strategy_standing(snapshot, store),
     )
 
@@ -86,14 +79,14 @@ def study_now(
 ) -> StudyNow:
     """Put together how the study stands; ``in_pass`` and ``faults`` as in ``read_morning``."""
     study = snapshot.study
-    without = uncalibrated_tubes(snapshot, kept.known)
+    without = uncalibrated_tubes(snapshot)
     instruments = kept_overview(study)
     unwritten = tuple(faults) if in_pass else _faults_of(kept.run)
-    sheets = sheet_sentences(snapshot, kept.known)
+    sheets = sheet_sentences(snapshot)
     asked = (
         *inbox_faults(study),
         *sheets.notices,
-        *unmeasured_notices(snapshot, kept.known),
+        *unmeasured_notices(snapshot),
         *instruments.notices,
     )
     outcome, at = _ending(snapshot, kept.run, in_pass=in_pass)
@@ -115,7 +108,6 @@ def study_now(
         states=kept.states,
         files=kept.files,
         aside=kept.aside,
-        known=kept.known,
         recent=kept.recent,
         standings=kept.standings,
         instruments=instruments,

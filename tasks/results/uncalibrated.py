@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gating.calibration.choice import NONE
 from panels.instrument_name import instrument_name
 from panels.text.printable import shown
+from tasks.store.tube_lists import counted_on
 from tasks.tubes.calibration import in_words
 
 if TYPE_CHECKING:
+    from gating.calibration.choice import TubeInstrument
     from gating.strategy.calibrated import CalibratedStrategy
-    from tasks.store.tubes import Tube
     from tasks.study.snapshot import StudySnapshot
 
 MOST_NAMED = 5
@@ -33,24 +34,16 @@ class UncalibratedTubes:
     reason: str
 
 
-def uncalibrated_tubes(snapshot: StudySnapshot, known: Sequence[Tube]) -> list[UncalibratedTubes]:
-    """List the counted tubes without a calibration by panel and instrument, most tubes first.
-
-    ``known`` are all tubes taken in.
-    """
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for tube in known:
-        used = snapshot.strategies.get(tube.identity.panel)
-        if used is None or tube.file.state != "counted":
-            continue
-        fault = used.for_tube(tube).fault
-        if fault:
-            group = (tube.identity.panel, _instrument_of(tube))
-            reasons.setdefault(group, []).append(fault)
-    listed = [
-        UncalibratedTubes(panel, instrument, len(faults), faults[0])
-        for (panel, instrument), faults in reasons.items()
-    ]
+def uncalibrated_tubes(snapshot: StudySnapshot) -> list[UncalibratedTubes]:
+    """List the counted tubes without a calibration by panel and instrument, most tubes first."""
+    tubes: Counter[tuple[str, str]] = Counter()
+    reasons: dict[tuple[str, str], str] = {}
+    for panel, instrument, calibrated, number in _counted_with(snapshot):
+        if calibrated.fault:
+            group = (panel, _name_of(instrument))
+            tubes[group] += number
+            reasons.setdefault(group, calibrated.fault)
+    listed = [UncalibratedTubes(*group, number, reasons[group]) for group, number in tubes.items()]
     return sorted(listed, key=lambda each: (-each.tubes, each.panel, each.instrument))
 
 
@@ -69,18 +62,14 @@ def uncalibrated_sentence(listed: Sequence[UncalibratedTubes]) -> str:
     )
 
 
-def unmeasured_notices(snapshot: StudySnapshot, known: Sequence[Tube]) -> list[str]:
+def unmeasured_notices(snapshot: StudySnapshot) -> list[str]:
     """Say of each calibration that lacks a threshold what hangs on it, and in how many tubes."""
     numbers: dict[str, CalibratedStrategy] = {}
     tubes: Counter[str] = Counter()
-    for tube in known:
-        used = snapshot.strategies.get(tube.identity.panel)
-        if used is None or tube.file.state != "counted":
-            continue
-        calibrated = used.for_tube(tube)
+    for _, _, calibrated, number in _counted_with(snapshot):
         if calibrated.unmeasured and not calibrated.fault:
             numbers[calibrated.calibration] = calibrated
-            tubes[calibrated.calibration] += 1
+            tubes[calibrated.calibration] += number
     notices = ((tubes[pin], in_words(each)) for pin, each in sorted(numbers.items()))
     return [
         f"{count:,} {'tube' if count == 1 else 'tubes'}: {words}"
@@ -95,6 +84,18 @@ def _in_words(group: UncalibratedTubes) -> str:
     return named if group.reason.startswith(NONE) else f"{named} ({group.reason})"
 
 
-def _instrument_of(tube: Tube) -> str:
-    name = instrument_name(tube.identity.instrument, tube.cytometer, tube.serial)
+def _counted_with(
+    snapshot: StudySnapshot,
+) -> Iterator[tuple[str, TubeInstrument, CalibratedStrategy, int]]:
+    """Give panel, instrument and day of the counted tubes, with which numbers, and how many."""
+    with snapshot.study.store() as store:
+        counted = counted_on(store)
+    for (panel, instrument), number in counted.items():
+        used = snapshot.strategies.get(panel)
+        if used is not None:
+            yield panel, instrument, used.numbers.for_tube(instrument), number
+
+
+def _name_of(instrument: TubeInstrument) -> str:
+    name = instrument_name(instrument.named, instrument.cytometer, instrument.serial)
     return shown(name) if name else "an instrument that neither sheet nor file names"

@@ -314,7 +314,7 @@ def _summary(this: Pass) -> dict[str, Any]:
     sentences = [each for each in taken.sentences if each not in taken.sheet_faults]
     sheet = this.study.instruments_sheet
     warnings = baseline_warnings(snapshot.patients, tubes).values()
-    without = uncalibrated_tubes(snapshot, tubes)
+    without = uncalibrated_tubes(snapshot)
     first = filter(None, [uncalibrated_sentence(without)])
     return {
         "accepted": taken.judged("accepted"),
@@ -340,7 +340,7 @@ def _summary(this: Pass) -> dict[str, Any]:
             *map(str, (*snapshot.drug_problems, *read_instrument_events(sheet)[1])),
         ],
         "table_faults": [*this.faults, *this.world_faults],
-        "notices": list(sheet_sentences(snapshot, tubes).notices),
+        "notices": list(sheet_sentences(snapshot).notices),
     }
 
 

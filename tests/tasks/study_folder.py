@@ -9,7 +9,6 @@ from panels.catalogue import load_panel
 from tasks.intake.sheet_notices import sheet_sentences
 from tasks.simulate.fcs import FcsChannel, FcsSpill, write_fcs
 from tasks.simulate.tube import SERIAL
-from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study
 
@@ -72,6 +71,4 @@ def write_tube(
 
 def sentences_on_sheets(study: Study) -> tuple[str, ...]:
     """Give what is said of the sheets although the work goes on."""
-    with study.store() as store:
-        known = taken_in(store)
-    return sheet_sentences(read_snapshot(study), known).notices
+    return sheet_sentences(read_snapshot(study)).notices

@@ -129,8 +129,7 @@ def flagged(study: Study) -> dict[str, set[str]]:
 
 
 def without_calibration(study: Study) -> list[UncalibratedTubes]:
-    with study.store() as store:
-        return uncalibrated_tubes(read_snapshot(study), taken_in(store))
+    return uncalibrated_tubes(read_snapshot(study))
 
 
 def folder_of(study: Study, name: str) -> Path:
@@ -295,8 +294,7 @@ def test_an_unmeasured_threshold_flags_the_populations_that_hang_on_it_and_no_ot
     assert "b_cells" not in expected
     assert flagged(study) == {"one.fcs": expected, "one_before.fcs": expected}
     assert without_calibration(study) == []
-    with study.store() as store:
-        (notice,) = unmeasured_notices(read_snapshot(study), taken_in(store))
+    (notice,) = unmeasured_notices(read_snapshot(study))
     assert notice.startswith(
         "2 tubes: bcell/one@1.0.0 could not measure cd27: the counts of naive_b"
     )

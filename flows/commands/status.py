@@ -30,36 +30,32 @@ def status_document(
     from tasks.intake.inbox import inbox_faults
     from tasks.intake.store_check import check_ledger, refuse_missing_store
     from tasks.results.front_page import read_now
-    from tasks.results.uncalibrated import uncalibrated_tubes
     from tasks.review.sign_off import standings
-    from tasks.store.ledger import all_files, count_by_state
+    from tasks.store.ledger import all_files
     from tasks.store.runs import last_run
     from tasks.strategies.in_use import read_snapshot
-    from tasks.strategies.standing import panel_standing, strategy_standing
+    from tasks.strategies.standing import panel_standing
 
     refuse_missing_store(study)
     snapshot = read_snapshot(study)
     with study.store() as store:
         check_ledger(study, store)
-        states = count_by_state(store)
         files = all_files(store, ("settling", "waiting", "failed", "quarantined"))
         last = last_run(store, "nightly")
-        strategies = strategy_standing(snapshot, store)
         signed = standings(store)
     now = read_now(snapshot)
-    without = uncalibrated_tubes(snapshot)
     return {
         "pages": _pages_document(study, server),
         "inbox": list(inbox_faults(study)),
         "sheets": [*map(str, snapshot.drug_problems), *now.on_sheets],
-        "states": states,
-        "uncalibrated": sum(each.tubes for each in without),
-        "without_calibration": [asdict(each) for each in without],
+        "states": now.states,
+        "uncalibrated": sum(each.tubes for each in now.without),
+        "without_calibration": [asdict(each) for each in now.without],
         "to_look_at": now.night.to_look_at,
         "stops": now.night.stops,
         "instruments": list(now.instruments.notices),
         "attention": now.night.attention,
-        "strategies": [_strategy_document(each) for each in strategies],
+        "strategies": [_strategy_document(each) for each in now.standings],
         "panels": [_panel_document(each) for each in panel_standing(snapshot)],
         "signed": [each.document() for each in signed],
         "open": [_file_document(each) for each in files],
@@ -72,7 +68,7 @@ def status_document(
 
 def status_text(document: Mapping[str, Any]) -> str:
     """Write the status for a person: what needs a hand comes last, so that it is read."""
-    from tasks.results.uncalibrated import UncalibratedTubes, uncalibrated_sentence
+    from tasks.overview.uncalibrated import UncalibratedTubes, uncalibrated_sentence
 
     last = document["last_run"]
     without = [UncalibratedTubes(**each) for each in document["without_calibration"]]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tasks.overview.attention import Attention
     from tasks.overview.counted_tube import CountedTube
     from tasks.overview.night import Night
+    from tasks.overview.uncalibrated import UncalibratedTubes
     from tasks.store.ledger import FileRecord, State
     from tasks.store.tubes import Tube
     from tasks.strategies.standing import Standing
@@ -22,8 +23,7 @@ class StudyNow:
 
     ``files`` ask for a person, those ``aside`` for nothing; ``recent`` are the SHA-256 of tubes
     counted lately; ``notices`` are sentences that ask for something, ``on_sheets`` those of them on
-    what the sheets leave open; ``uncalibrated`` is one on instruments without calibration (empty:
-    none).
+    what the sheets leave open; ``without`` are the tubes of instruments without calibration.
     """
 
     states: Mapping[State, int]
@@ -34,7 +34,7 @@ class StudyNow:
     instruments: InstrumentsOverview
     notices: Sequence[str]
     on_sheets: Sequence[str]
-    uncalibrated: str
+    without: Sequence[UncalibratedTubes]
     night: Night
 
 

@@ -12,6 +12,7 @@ from tasks.overview.counted_tube import read_counted_tubes
 from tasks.overview.grid import report_address
 from tasks.overview.morning import Morning, StudyNow
 from tasks.overview.study_document import study_document
+from tasks.overview.uncalibrated import uncalibrated_sentence
 from tasks.publish.app_files import write_app
 from tasks.publish.front_page import FrontPage, LedgerLine, render_index
 from tasks.publish.map_page import PAGE as MAP_PAGE
@@ -94,7 +95,7 @@ def _write(snapshot: StudySnapshot, morning: Morning) -> Path:
             for each in morning.standings
         },
         notices=morning.notices,
-        uncalibrated=morning.uncalibrated,
+        uncalibrated=uncalibrated_sentence(morning.without),
         instruments=morning.instruments.standing,
     )
     study.results.mkdir(parents=True, exist_ok=True)

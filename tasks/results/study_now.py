@@ -12,11 +12,7 @@ from tasks.intake.sheet_notices import sheet_sentences
 from tasks.monitor.overview import kept_overview
 from tasks.overview.morning import StudyNow
 from tasks.overview.night import Night, PassOutcome, looked_back_from
-from tasks.results.uncalibrated import (
-    uncalibrated_sentence,
-    uncalibrated_tubes,
-    unmeasured_notices,
-)
+from tasks.overview.uncalibrated import find_uncalibrated
 from tasks.store.ledger import FileRecord, State, all_files, count_by_state
 from tasks.store.runs import Run, last_run
 from tasks.store.tube_lists import counted_since
@@ -79,14 +75,14 @@ def study_now(
 ) -> StudyNow:
     """Put together how the study stands; ``in_pass`` and ``faults`` as in ``read_morning``."""
     study = snapshot.study
-    without = uncalibrated_tubes(snapshot)
+    uncalibrated = find_uncalibrated(snapshot)
     instruments = kept_overview(study)
     unwritten = tuple(faults) if in_pass else _faults_of(kept.run)
     sheets = sheet_sentences(snapshot)
     asked = (
         *inbox_faults(study),
         *sheets.notices,
-        *unmeasured_notices(snapshot),
+        *uncalibrated.unmeasured,
         *instruments.notices,
     )
     outcome, at = _ending(snapshot, kept.run, in_pass=in_pass)
@@ -101,7 +97,7 @@ def study_now(
         sheets=len(sheets.faults),
         notices=len(asked),
         unwritten=len(unwritten),
-        uncalibrated=sum(each.tubes for each in without),
+        uncalibrated=sum(each.tubes for each in uncalibrated.tubes),
         drifts=len(instruments.notices),
     )
     return StudyNow(
@@ -113,7 +109,7 @@ def study_now(
         instruments=instruments,
         notices=(*unwritten, *_first_of(sheets.faults), *asked),
         on_sheets=sheets.notices,
-        uncalibrated=uncalibrated_sentence(without),
+        without=uncalibrated.tubes,
         night=night,
     )
 

@@ -16,6 +16,7 @@ from tasks.intake.marker_files import check_folders
 from tasks.intake.sheet_notices import sheet_sentences
 from tasks.intake.store_check import check_ledger, is_store_missing
 from tasks.intake.take_in import IntakeSummary
+from tasks.overview.uncalibrated import find_uncalibrated, uncalibrated_sentence
 from tasks.publish.app_files import write_app
 from tasks.results.cohort_estimates import strata_of
 from tasks.results.cohort_tables import cohort_is_due
@@ -23,7 +24,6 @@ from tasks.results.front_page import rewrite_front_page
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_notes import baseline_warnings
 from tasks.results.stored_tables import built_patients
-from tasks.results.uncalibrated import uncalibrated_sentence, uncalibrated_tubes
 from tasks.review.audit_trail import keep_head
 from tasks.review.releases import note_found_releases
 from tasks.sheets.drugs import read_drugs
@@ -314,7 +314,7 @@ def _summary(this: Pass) -> dict[str, Any]:
     sentences = [each for each in taken.sentences if each not in taken.sheet_faults]
     sheet = this.study.instruments_sheet
     warnings = baseline_warnings(snapshot.patients, tubes).values()
-    without = uncalibrated_tubes(snapshot)
+    without = find_uncalibrated(snapshot).tubes
     first = filter(None, [uncalibrated_sentence(without)])
     return {
         "accepted": taken.judged("accepted"),

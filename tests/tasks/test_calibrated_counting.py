@@ -16,14 +16,13 @@ from panels.simulation.conditions import Conditions
 from panels.text.errors import CalibrationFault
 from tasks.intake.cytometers import ask_for_cytometers
 from tasks.intake.take_in import take_in
+from tasks.overview.uncalibrated import (
+    UncalibratedTubes,
+    find_uncalibrated,
+    uncalibrated_sentence,
+)
 from tasks.results.cohort_tables import build_cohort
 from tasks.results.patient_tables import counted_tubes
-from tasks.results.uncalibrated import (
-    UncalibratedTubes,
-    uncalibrated_sentence,
-    uncalibrated_tubes,
-    unmeasured_notices,
-)
 from tasks.simulate.tube import SERIAL, TubePlan, write_tube
 from tasks.steps.one_pass import Pass
 from tasks.store.gatings import gatings_of
@@ -128,8 +127,8 @@ def flagged(study: Study) -> dict[str, set[str]]:
     }
 
 
-def without_calibration(study: Study) -> list[UncalibratedTubes]:
-    return uncalibrated_tubes(read_snapshot(study))
+def without_calibration(study: Study) -> Sequence[UncalibratedTubes]:
+    return find_uncalibrated(read_snapshot(study)).tubes
 
 
 def folder_of(study: Study, name: str) -> Path:
@@ -294,7 +293,7 @@ def test_an_unmeasured_threshold_flags_the_populations_that_hang_on_it_and_no_ot
     assert "b_cells" not in expected
     assert flagged(study) == {"one.fcs": expected, "one_before.fcs": expected}
     assert without_calibration(study) == []
-    (notice,) = unmeasured_notices(read_snapshot(study))
+    (notice,) = find_uncalibrated(read_snapshot(study)).unmeasured
     assert notice.startswith(
         "2 tubes: bcell/one@1.0.0 could not measure cd27: the counts of naive_b"
     )

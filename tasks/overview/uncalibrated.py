@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,17 +33,53 @@ class UncalibratedTubes:
     reason: str
 
 
-def uncalibrated_tubes(snapshot: StudySnapshot) -> list[UncalibratedTubes]:
-    """List the counted tubes without a calibration by panel and instrument, most tubes first."""
-    tubes: Counter[tuple[str, str]] = Counter()
-    reasons: dict[tuple[str, str], str] = {}
-    for panel, instrument, calibrated, number in _counted_with(snapshot):
+@dataclass(frozen=True, slots=True)
+class Uncalibrated:
+    """What the counted tubes' calibrations lack.
+
+    ``tubes`` are those without any, most first; ``unmeasured`` are sentences on the calibrations
+    that lack a threshold.
+    """
+
+    tubes: Sequence[UncalibratedTubes]
+    unmeasured: Sequence[str]
+
+
+def find_uncalibrated(snapshot: StudySnapshot) -> Uncalibrated:
+    """Ask of the counted tubes with which numbers each is counted now."""
+    with snapshot.study.store() as store:
+        counted = counted_on(store)
+    without: dict[tuple[str, str], list[tuple[str, int]]] = {}
+    lacking: dict[str, tuple[CalibratedStrategy, list[int]]] = {}
+    for (panel, instrument), number in counted.items():
+        used = snapshot.strategies.get(panel)
+        if used is None:
+            continue
+        calibrated = used.numbers.for_tube(instrument)
         if calibrated.fault:
-            group = (panel, _name_of(instrument))
-            tubes[group] += number
-            reasons.setdefault(group, calibrated.fault)
-    listed = [UncalibratedTubes(*group, number, reasons[group]) for group, number in tubes.items()]
+            group = without.setdefault((panel, _name_of(instrument)), [])
+            group.append((calibrated.fault, number))
+        elif calibrated.unmeasured:
+            lacking.setdefault(calibrated.calibration, (calibrated, []))[1].append(number)
+    return Uncalibrated(_listed(without), _notices(lacking))
+
+
+def _listed(
+    without: Mapping[tuple[str, str], Sequence[tuple[str, int]]],
+) -> list[UncalibratedTubes]:
+    listed = [
+        UncalibratedTubes(*group, sum(number for _, number in tubes), reason=tubes[0][0])
+        for group, tubes in without.items()
+    ]
     return sorted(listed, key=lambda each: (-each.tubes, each.panel, each.instrument))
+
+
+def _notices(lacking: Mapping[str, tuple[CalibratedStrategy, Sequence[int]]]) -> list[str]:
+    """Say of each calibration that lacks a threshold what hangs on it, and in how many tubes."""
+    said = ((sum(numbers), in_words(each)) for _, (each, numbers) in sorted(lacking.items()))
+    return [
+        f"{count:,} {'tube' if count == 1 else 'tubes'}: {words}" for count, words in said if words
+    ]
 
 
 def uncalibrated_sentence(listed: Sequence[UncalibratedTubes]) -> str:
@@ -62,38 +97,10 @@ def uncalibrated_sentence(listed: Sequence[UncalibratedTubes]) -> str:
     )
 
 
-def unmeasured_notices(snapshot: StudySnapshot) -> list[str]:
-    """Say of each calibration that lacks a threshold what hangs on it, and in how many tubes."""
-    numbers: dict[str, CalibratedStrategy] = {}
-    tubes: Counter[str] = Counter()
-    for _, _, calibrated, number in _counted_with(snapshot):
-        if calibrated.unmeasured and not calibrated.fault:
-            numbers[calibrated.calibration] = calibrated
-            tubes[calibrated.calibration] += number
-    notices = ((tubes[pin], in_words(each)) for pin, each in sorted(numbers.items()))
-    return [
-        f"{count:,} {'tube' if count == 1 else 'tubes'}: {words}"
-        for count, words in notices
-        if words
-    ]
-
-
 def _in_words(group: UncalibratedTubes) -> str:
     """Name a panel and an instrument; the reason where it is not that there is no calibration."""
     named = f"{group.tubes:,} of the panel {group.panel} on {group.instrument}"
     return named if group.reason.startswith(NONE) else f"{named} ({group.reason})"
-
-
-def _counted_with(
-    snapshot: StudySnapshot,
-) -> Iterator[tuple[str, TubeInstrument, CalibratedStrategy, int]]:
-    """Give panel, instrument and day of the counted tubes, with which numbers, and how many."""
-    with snapshot.study.store() as store:
-        counted = counted_on(store)
-    for (panel, instrument), number in counted.items():
-        used = snapshot.strategies.get(panel)
-        if used is not None:
-            yield panel, instrument, used.numbers.for_tube(instrument), number
 
 
 def _name_of(instrument: TubeInstrument) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tasks.counting.background import BackgroundKey, background_flags
 from tasks.counting.counts import TubeCounts
-from tasks.counting.limits import Background, LimitSettings, event_limits, limit_of_blank
+from tasks.counting.limits import Background, LimitSettings, event_limits
 from tasks.counting.population_rules import PopulationRule
 from tasks.vocabulary.flags import Flag
 
@@ -15,13 +15,15 @@ class PopulationLimits:
     """The limits of one population of one tube, in events.
 
     ``background`` is what its stain shows without its cells (``None``: unknown), ``exposed`` the
-    events of this tube in which that background may appear; ``flags`` say what is doubtful.
+    events of this tube in which that background may appear, ``assumed`` the background events that
+    are taken for granted where it is unknown; ``flags`` say what is doubtful.
     """
 
     detect: int
     quantify: int
     background: Background | None
     exposed: int
+    assumed: float
     flags: tuple[Flag, ...]
 
 
@@ -55,34 +57,42 @@ def population_limits(
     exposed = count.reference_events
     if rule.background == "negative" and count.negatives is not None:
         background, exposed = Background("", *count.negatives), count.parent_events
-    assumed = _assumed(rule, settings, exposed, background)
-    if assumed is not None:
-        background = None
+    assumed = 0.0
+    if rule.background == "baseline" and not _tells(background, rule, settings):
+        background, assumed = None, _share(rule, settings) * exposed
     decided = event_limits(
         settings,
         exposed,
         detect_events=rule.detect_events,
         quantify_events=rule.quantify_events,
         background=background,
-        assumed=assumed or 0.0,
+        assumed=assumed,
     )
     if decided.raised:
         flags.append(Flag.LIMIT_RAISED)
     if is_baseline and count.events >= decided.detect:
         flags.append(Flag.POSITIVE_BEFORE_INFUSION)
-    return PopulationLimits(decided.detect, decided.quantify, background, exposed, tuple(flags))
+    return PopulationLimits(
+        decided.detect, decided.quantify, background, exposed, assumed, tuple(flags)
+    )
 
 
-def _assumed(
-    rule: PopulationRule, settings: LimitSettings, exposed: int, background: Background | None
-) -> float | None:
-    """Give the background events to assume, or None where a tube tells, or none are looked for."""
-    if rule.background != "baseline":
-        return None
-    share = rule.stains * settings.background_share
-    if background is not None:
-        is_poor = background.reference_events < settings.few_percent_events
-        usual = limit_of_blank(share * background.reference_events)
-        if not (is_poor and share) or background.events > usual:
-            return None
-    return share * exposed
+def _tells(background: Background | None, rule: PopulationRule, settings: LimitSettings) -> bool:
+    """Tell whether a tube before infusion says more of a stain's background than its usual share.
+
+    One of few events does where it shows more than that share: what a patient's own blood shows is
+    never replaced by a smaller number.
+    """
+    if background is None:
+        return False
+    usual = _share(rule, settings) * background.reference_events
+    return (
+        background.reference_events >= settings.few_percent_events
+        or not usual
+        or background.events > usual
+    )
+
+
+def _share(rule: PopulationRule, settings: LimitSettings) -> float:
+    """Give the share of the reference that is taken to be background where no tube tells."""
+    return rule.stains * settings.background_share

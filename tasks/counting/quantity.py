@@ -193,9 +193,16 @@ def _concentration(
 
 
 def _net_share(inputs: CodeInputs) -> float:
-    """Give the lower limit of the events beyond the background (MOVER) over that of all events."""
+    """Give the lower limit of the events beyond the background (MOVER) over that of all events.
+
+    A background that is assumed has no error of its own.
+    """
     events, background = inputs.count.events, inputs.limits.background
-    if background is None or not background.reference_events or not events:
+    if not events:
         return 1.0
-    net = difference(events, background.events, inputs.limits.exposed / background.reference_events)
-    return max(net.low, 0.0) / garwood(events).low
+    every = garwood(events).low
+    net = every - inputs.limits.assumed
+    if background is not None and background.reference_events:
+        exposure = inputs.limits.exposed / background.reference_events
+        net = difference(events, background.events, exposure).low
+    return max(net, 0.0) / every

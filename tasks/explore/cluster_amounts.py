@@ -65,13 +65,15 @@ class _Tube:
     """What the clusters of one tube have in common.
 
     ``volume_ul`` is the volume in which their events were counted (None: not known) and
-    ``relative_variance`` how uncertain it is; ``detect`` and ``quantify`` are numbers of events.
+    ``relative_variance`` how uncertain it is; ``net_share`` is what the compartment's background
+    leaves of its lower limit; ``detect`` and ``quantify`` are numbers of events.
     """
 
     compartment: CompartmentAmount
     counted: int
     volume_ul: float | None
     relative_variance: float
+    net_share: float
     detect: int
     quantify: int
 
@@ -118,20 +120,24 @@ def _tube(found: ClusterCounts, compartment: CompartmentAmount, limits: LimitSet
     """Tie the counted events to a volume by the compartment's concentration.
 
     The compartment's interval holds the counting error of its own events; a cluster is a part of
-    them, so that error is counted with the cluster's events and taken out here.
+    them, so that error is counted with the cluster's events and taken out here. It is read from the
+    upper limit: the lower one allows for the background too, which may lie in any cluster and is
+    taken from the lower limit of each in the same proportion.
     """
     per_ul, low, high = compartment.per_ul, compartment.per_ul_low, compartment.per_ul_high
-    if compartment.code not in ("Q", "DNQ") or not found.counted or not (per_ul and low and high):
+    if compartment.code not in ("Q", "DNQ") or not found.counted or not (per_ul and high):
         return _Tube(
-            compartment, found.counted, None, 0.0, limits.detect_events, limits.quantify_events
+            compartment, found.counted, None, 0.0, 1.0, limits.detect_events, limits.quantify_events
         )
     z = float(special.ndtri(0.5 + LEVEL / 2))
-    variance = (math.log(high / low) / (2 * z)) ** 2
+    variance = max(0.0, (math.log(high / per_ul) / z) ** 2 - 1 / found.events)
+    every = scaled_count(found.events, found.events / per_ul, variance)
     return _Tube(
         compartment,
         found.counted,
         found.counted / per_ul,
-        max(0.0, variance - 1 / found.events),
+        variance,
+        min(1.0, (low or 0.0) / every.low),
         *limits_in_events(found.counted, compartment, limits),
     )
 
@@ -181,7 +187,7 @@ def _concentration(events: int, tube: _Tube, code: Code) -> _Limited:
     low, high = scaled_count(events, tube.volume_ul, tube.relative_variance)
     if code == "ND":
         return None, None, high
-    return events / tube.volume_ul, low, high
+    return events / tube.volume_ul, low * tube.net_share, high
 
 
 def _limit(events: int, of_compartment: float | None, tube: _Tube) -> float | None:

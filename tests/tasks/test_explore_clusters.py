@@ -8,7 +8,7 @@ import pytest
 from numpy.random import Generator
 
 from panels.text.errors import ReconflowError
-from tasks.counting.intervals import scaled_count, wilson
+from tasks.counting.intervals import difference, garwood, scaled_count, wilson
 from tasks.counting.limits import LimitSettings
 from tasks.explore.annotation import describe
 from tasks.explore.cells import NOISE, Cells, leaf_populations
@@ -291,12 +291,13 @@ def test_a_cluster_counts_as_the_same_cells_counted_in_the_tube_s_volume() -> No
     counted = cluster_amounts(counts, COMPARTMENT)
     assert (counts.outside, counts.outside_share, counts.share(1)) == (565, 0.565, 0.03)
     volume = 1000 / 50.0
-    beyond = (math.log(55.5 / 45.0) / (2 * 1.959964)) ** 2 - 1 / 1000
+    beyond = (math.log(55.5 / 50.0) / 1.959964) ** 2 - 1 / 1000
     assert [each.code for each in counted] == ["Q", "DNQ", "ND", "ND"]
     for each, events in zip(counted[:2], (400, 30), strict=True):
         low, high = scaled_count(events, volume, beyond)
         assert each.per_ul == pytest.approx(events / volume)
-        assert (each.per_ul_low, each.per_ul_high) == pytest.approx((low, high), rel=1e-6)
+        net = 45.0 / scaled_count(1000, volume, beyond).low
+        assert (each.per_ul_low, each.per_ul_high) == pytest.approx((low * net, high), rel=1e-6)
         assert each.percent_low == pytest.approx(100 * wilson(events, 1000).low)
     assert {each.lod_per_ul for each in counted} == {20 / volume}
     assert {each.lloq_per_ul for each in counted} == {50 / volume}
@@ -335,6 +336,34 @@ def test_no_cluster_is_surer_than_its_compartment() -> None:
     assert [each.code for each in amounts] == ["DNQ", "ND"]
     assert [each.percent for each in amounts] == [None, None]
     assert {each.lod_per_ul for each in amounts} == {2.0}
+
+
+@pytest.mark.parametrize(
+    ("events", "background", "parts"),
+    [(118, 20, (118,)), (70, 20, (60, 10)), (300, 100, (250, 50))],
+)
+def test_a_part_of_a_compartment_with_background_stays_within_its_limits(
+    events: int, background: int, parts: tuple[int, ...]
+) -> None:
+    """What the stain shows without its cells lowers the lower limit alone, of each part too."""
+    volume, uncertain = 20.0, 0.003
+    every = scaled_count(events, volume, uncertain)
+    net = max(difference(events, background, 1.0).low, 0.0) / garwood(events).low
+    whole = CompartmentAmount(events / volume, every.low * net, every.high, "Q")
+    amounts = cluster_amounts(ClusterCounts(parts, events, events), whole)
+    for each in amounts:
+        if each.per_ul is not None:
+            assert each.per_ul_low / each.per_ul <= whole.per_ul_low / whole.per_ul + 1e-9
+            assert each.per_ul_high <= whole.per_ul_high * (1 + 1e-9)
+    if parts == (events,):
+        assert amounts[0].per_ul_low == pytest.approx(whole.per_ul_low)
+        assert amounts[0].per_ul_high == pytest.approx(whole.per_ul_high)
+
+
+def test_a_part_of_what_its_background_may_explain_is_detected_all_the_same() -> None:
+    whole = CompartmentAmount(1.65, 0.0, 2.36, "DNQ")
+    [only] = cluster_amounts(ClusterCounts((33,), 33, 33), whole)
+    assert (only.code, only.per_ul_low) == ("DNQ", 0.0)
 
 
 def test_a_cluster_is_detected_from_the_compartments_own_limit_on() -> None:

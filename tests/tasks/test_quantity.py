@@ -14,7 +14,7 @@ from gating.strategy.catalogue import load_strategy
 from panels.text.errors import StrategyFault
 from tasks.counting.background import baseline_backgrounds
 from tasks.counting.counts import PopulationCount, TubeCounts
-from tasks.counting.intervals import Interval, bead_ratio, clopper_pearson, widened
+from tasks.counting.intervals import Interval, bead_ratio, clopper_pearson, garwood, widened
 from tasks.counting.limits import CountErrors, LimitSettings, limit_of_blank
 from tasks.counting.population_rules import PopulationRule
 from tasks.counting.quantity import Quantity, quantify_visit
@@ -471,6 +471,46 @@ def test_what_the_stain_may_show_without_cells_is_not_detected_where_no_tube_tel
     assert quantities(cart(20, t_cells=20_000))["cart", "car19_t"].code == "DNQ"
     none = LimitSettings(background_share=0)
     assert quantities(cart(20, t_cells=44_000), limits=none)["cart", "car19_t"].code == "DNQ"
+
+
+@pytest.mark.parametrize(
+    ("before", "of", "after", "t_cells"),
+    [
+        (5, 4000, 150, 200_000),
+        (2, 1000, 140, 200_000),
+        (4, 4000, 50, 40_000),
+        (3, 4000, 45, 40_000),
+    ],
+)
+def test_a_poor_tube_that_shows_more_than_usual_is_not_replaced_by_the_usual_share(
+    before: int, of: int, after: int, t_cells: int
+) -> None:
+    poor = cart(before, t_cells=of, sha="base", day=-7)
+    backgrounds = baseline_backgrounds([poor], RULES, infused=COLLECTED)
+    car = quantities(cart(after, t_cells=t_cells), backgrounds=backgrounds)["cart", "car19_t"]
+    assert car.code == "ND"
+
+
+def test_a_poor_tube_that_shows_no_more_than_usual_is_no_worse_than_none() -> None:
+    backgrounds = baseline_backgrounds(
+        [cart(2, t_cells=4000, sha="base", day=-7)], RULES, infused=COLLECTED
+    )
+    tube = cart(150, t_cells=200_000)
+    poor, none = (
+        quantities(tube, backgrounds=each)["cart", "car19_t"] for each in (backgrounds, {})
+    )
+    assert (poor.code, poor.lod_per_ul, poor.per_ul_low) == ("Q", none.lod_per_ul, none.per_ul_low)
+
+
+def test_an_assumed_background_is_taken_from_the_lower_limit() -> None:
+    """0.05 % of 200,000 T cells are 100 events; the lower limit of 119 is 98.6 (Garwood)."""
+    below, above = (quantities(cart(n, t_cells=200_000))["cart", "car19_t"] for n in (119, 200))
+    assert below.code == "DNQ"
+    assert below.per_ul_low == 0.0
+    assert above.per_ul_low is not None
+    without = quantities(cart(200, t_cells=200_000), limits=LimitSettings(background_share=0))
+    free = without["cart", "car19_t"].per_ul_low
+    assert above.per_ul_low / free == pytest.approx((garwood(200).low - 100) / garwood(200).low)
 
 
 def test_a_population_of_either_stain_may_show_the_background_of_both() -> None:

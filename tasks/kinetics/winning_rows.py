@@ -21,6 +21,8 @@ METHOD_ORDER = ("bead", "volumetric", "chain", "dual", "none")
 """The methods of counting, best first."""
 VISIT_RESULT = ("patient", "visit", "specimen", "population")
 """What one row is chosen for."""
+NOTES = frozenset({"Y", "N"})
+"""What a table says of a row in its column ``used``: yes or no."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,14 @@ def kinetic_rows(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> Kin
 
 def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Keep one row a visit × specimen × population: those that the table says are used."""
+    if are_noted(frame):
+        return frame[frame["used"] == "Y"]
     return frame.iloc[_winning(rows_of(frame))]
+
+
+def are_noted(frame: pd.DataFrame) -> bool:
+    """Tell whether a table notes which rows are used; then so does each part of it."""
+    return bool(frame["used"].isin(NOTES).all())
 
 
 def with_percent_limits(frame: pd.DataFrame, detect_events: int = DETECT_EVENTS) -> pd.DataFrame:
@@ -114,7 +123,7 @@ def judged_winners(rows: Sequence[Row]) -> list[int]:
 
 def _winning(rows: Sequence[Row]) -> list[int]:
     """Give the places of the winning rows as the table notes them, in its order."""
-    if all(row["used"] in {"Y", "N"} for row in rows):
+    if all(row["used"] in NOTES for row in rows):
         return [index for index, row in enumerate(rows) if row["used"] == "Y"]
     return judged_winners(rows)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.publish.legend import LegendWords
-from tasks.publish.tables import csv_bytes, parquet_bytes, write_atomically
+from tasks.publish.tables import csv_and_parquet, csv_bytes, write_atomically
 from tasks.publish.workbook import workbook_bytes
 
 if TYPE_CHECKING:
@@ -46,8 +46,9 @@ def write_cohort_tables(
         ("parameters", parameters, PARAMETERS),
     ):
         by_patient = frame.sort_values("patient", kind="stable", ignore_index=True)
-        write_atomically(folder / f"{name}.csv", csv_bytes(by_patient, schema))
-        write_atomically(folder / f"{name}.parquet", parquet_bytes(by_patient, schema))
+        as_csv, as_parquet = csv_and_parquet(by_patient, schema)
+        write_atomically(folder / f"{name}.csv", as_csv)
+        write_atomically(folder / f"{name}.parquet", as_parquet)
     write_atomically(
         folder / "recovery.csv", csv_bytes(recovery.sort_values("patient", kind="stable"), RECOVERY)
     )

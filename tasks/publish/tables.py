@@ -10,9 +10,9 @@ from datetime import date
 from math import isnan
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from panels.files.csv_cells import csv_text
+from panels.files.csv_cells import csv_blocks
 from panels.files.durable import write_durably
 from tasks.kinetics.table_schema import Kind, TableSchema
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Cell = str | int | float | None
+_EXACT = 2**53
+"""A whole number up to this is the same as a float."""
 
 
 def csv_bytes(frame: "pd.DataFrame", schema: TableSchema | None = None) -> bytes:
@@ -27,11 +29,28 @@ def csv_bytes(frame: "pd.DataFrame", schema: TableSchema | None = None) -> bytes
 
     Text that a spreadsheet would run gets an apostrophe in front.
     """
-    return csv_text(frame.columns, zip(*_columns(frame, schema), strict=True)).encode()
+    return _csv(frame, _columns(frame, schema))
+
+
+def csv_and_parquet(frame: "pd.DataFrame", schema: TableSchema) -> tuple[bytes, bytes]:
+    """Write a table as CSV, as ``csv_bytes`` does, and as Parquet with one type a column.
+
+    In both, times are ISO 8601 text.
+    """
+    columns = _columns(frame, schema)
+    return _csv(frame, columns), _parquet(columns, schema)
 
 
 def parquet_bytes(frame: "pd.DataFrame", schema: TableSchema) -> bytes:
-    """Write a table as Parquet with one type a column; times are ISO 8601 text as in the CSV."""
+    """Write a table as Parquet alone, as ``csv_and_parquet`` does."""
+    return _parquet(_columns(frame, schema), schema)
+
+
+def _csv(frame: "pd.DataFrame", columns: Sequence[Sequence[Cell]]) -> bytes:
+    return b"".join(block.encode() for block in csv_blocks(frame.columns, columns))
+
+
+def _parquet(columns: Sequence[Sequence[Cell]], schema: TableSchema) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -42,7 +61,7 @@ def parquet_bytes(frame: "pd.DataFrame", schema: TableSchema) -> bytes:
     }
     arrays = [
         pa.array(values, types[c.kind])
-        for values, c in zip(_columns(frame, schema), schema.columns, strict=True)
+        for values, c in zip(columns, schema.columns, strict=True)
     ]
     written = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, names=schema.names), written)
@@ -70,7 +89,7 @@ def read_table(path: Path | io.BytesIO, schema: TableSchema) -> "pd.DataFrame":
         if column.added_later and column.name not in frame:
             frame[column.name] = "" if column.kind == "text" else float("nan")
     for name, kind in kinds.items():
-        if kind == "text":
+        if kind == "text" and any(text.startswith("'") for text in set(frame[name])):
             frame[name] = frame[name].str.removeprefix("'")
     return frame[[*schema.names, *(name for name in frame.columns if name not in kinds)]]
 
@@ -96,10 +115,19 @@ def _columns(frame: "pd.DataFrame", schema: TableSchema | None) -> list[list[Cel
     if schema:
         _check_columns(frame, schema)
         kinds = [column.kind for column in schema.columns]
-    return [
-        [_cell(value, kind) for value in frame.iloc[:, place].tolist()]
-        for place, kind in enumerate(kinds)
-    ]
+    return [_cells(frame.iloc[:, place].tolist(), kind) for place, kind in enumerate(kinds)]
+
+
+def _cells(values: list[Any], kind: Kind | None) -> list[Cell]:
+    """Turn the values of a column into what its cells hold, as ``_cell`` does with each."""
+    types = set(map(type, values))
+    if types == {str} and kind in ("text", None):
+        return values
+    if types == {int} and kind in ("integer", None) and max(map(abs, values)) <= _EXACT:
+        return values
+    if types == {float} and kind in ("number", None):
+        return [None if value != value else float("%.10g" % value) for value in values]  # noqa: PLR0124 UP031 - as isnan and format, of millions of cells
+    return [_cell(value, kind) for value in values]
 
 
 def _check_columns(frame: "pd.DataFrame", schema: TableSchema) -> None:

@@ -27,10 +27,10 @@ STATUS = "import sys; from flows.cli import run; run(['status', '--study', sys.a
 COHORT = """
 import sys
 from pathlib import Path
-from tasks.results.cohort_tables import build_cohort
+from tasks.steps.cohort_drawing import build_cohort_together
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import open_study
-build_cohort(read_snapshot(open_study(Path(sys.argv[1]))))
+build_cohort_together(read_snapshot(open_study(Path(sys.argv[1]))))
 """
 FRONT_PAGE = """
 import sys

@@ -168,10 +168,9 @@ def _draw_population(
 
 
 def _draw_patients(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None:
-    for _, visits in rows.groupby("patient"):
-        for stretch in joined_stretches(visits, visits["quantified"]):
-            line = axes.plot(stretch["day"], stretch["amount"], gid="patient", zorder=2)[0]
-            line.set(color=colour, linewidth=0.8)
+    for stretch in joined_stretches(rows, rows["quantified"]):
+        line = axes.plot(stretch["day"], stretch["amount"], gid="patient", zorder=2)[0]
+        line.set(color=colour, linewidth=0.8)
     for quantified, fill, gid in ((True, colour, "Q"), (False, "white", "BLQ")):
         points = rows[(rows["quantified"] == quantified) & rows["amount"].notna()]
         sign = axes.plot(points["day"], points["amount"], "o", gid=gid, zorder=2)[0]

@@ -109,7 +109,8 @@ def _draw_state(axes: "Axes", column: int, row: int, state: str) -> None:
     cell = Rectangle((column, row), 1, 1, facecolor=colour, edgecolor="white", gid=state)
     cell.set_linewidth(1.5)
     axes.add_artist(cell)  # not add_patch, which looks at each cell for limits that are set anyway
-    axes.text(column + 0.5, row + 0.5, sign, ha="center", va="center", fontsize=9, color=INK)
+    if sign:
+        axes.text(column + 0.5, row + 0.5, sign, ha="center", va="center", fontsize=9, color=INK)
 
 
 def _name_visits(axes: "Axes", visits: list[str]) -> None:

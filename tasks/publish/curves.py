@@ -4,6 +4,7 @@ Each population has a small plot, all on common axes. Nothing is drawn through a
 number: a line joins neighbouring visits only where both detected the cells.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -218,15 +219,24 @@ def _draw_detected(axes: "Axes", rows: "pd.DataFrame", colour: Colour) -> None:
 
 
 def joined_stretches(rows: "pd.DataFrame", seen: "pd.Series[bool]") -> Iterator["pd.DataFrame"]:
-    """Part the seen visits of one population, by day, into stretches that a line may join.
+    """Part the seen visits of one population, by patient and day, into stretches of one line.
 
     Between the visits of a stretch there is none undetected or unknown. What was stained with
     another CAR reagent is not joined to what came before.
     """
+    import numpy as np
+
     restained = rows["flags"].fillna("").str.contains(str(Flag.REAGENT_CHANGED))
-    breaks = (~seen) | (restained != restained.shift(fill_value=False))
-    for _, stretch in rows[seen].groupby(breaks.cumsum()[seen]):
-        yield stretch
+    patient, before = rows["patient"], rows["patient"].shift()
+    breaks = ~seen | (
+        restained != restained.shift(fill_value=False).where(patient == before, other=False)
+    )
+    number = (breaks | (patient != before)).cumsum()[seen].to_numpy()
+    ends = [*(np.flatnonzero(number[1:] != number[:-1]) + 1), len(number)]
+    shown = rows[seen]
+    for start, end in itertools.pairwise([0, *ends]):
+        if start < end:
+            yield shown.iloc[start:end]
 
 
 def mark_infusions(axes: "Axes", infusions: Mapping[str, float]) -> None:

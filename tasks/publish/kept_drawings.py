@@ -47,12 +47,17 @@ class KeptDrawings(Generic[T]):
         self._kept: OrderedDict[bytes, T] = OrderedDict()
         self._lock = Lock()
 
+    def has(self, made_of: object) -> bool:
+        """Tell whether the drawing made of these values is kept."""
+        with self._lock:
+            return _key(made_of) in self._kept
+
     def drawing(self, made_of: object, draw: Callable[[], T]) -> T:
         """Give the drawing made of these values, and ``draw`` it where it is not kept.
 
         Values are told apart by their ``repr``: it has to tell all that ``draw`` looks at.
         """
-        key = sha256(repr(made_of).encode()).digest()
+        key = _key(made_of)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
@@ -63,3 +68,7 @@ class KeptDrawings(Generic[T]):
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return drawn
+
+
+def _key(made_of: object) -> bytes:
+    return sha256(repr(made_of).encode()).digest()

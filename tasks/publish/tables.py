@@ -60,8 +60,7 @@ def _parquet(columns: Sequence[Sequence[Cell]], schema: TableSchema) -> bytes:
         "number": pa.float64(),
     }
     arrays = [
-        pa.array(values, types[c.kind])
-        for values, c in zip(columns, schema.columns, strict=True)
+        pa.array(values, types[c.kind]) for values, c in zip(columns, schema.columns, strict=True)
     ]
     written = io.BytesIO()
     pq.write_table(pa.Table.from_arrays(arrays, names=schema.names), written)

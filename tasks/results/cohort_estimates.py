@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from panels.text.errors import SettingsFault
 from panels.text.spelling import nearest
+from tasks.publish.table_files import write_cohort_tables
 from tasks.publish.tables import csv_bytes, write_atomically
-from tasks.results.cohort_pictures import FIGURES, CohortFrames, cohort_pictures
+from tasks.results.cohort_pictures import FIGURES, CohortFrames, DrawAll, cohort_pictures
 from tasks.sheets.patients import Patient
 from tasks.study.folder import Study
 from tasks.study.settings import FILE_NAME
@@ -66,15 +67,19 @@ def strata_of(study: Study, patients: Mapping[str, Patient]) -> dict[str, str]:
     return groups
 
 
-def write_estimates(
+def write_results(
     kinetics: pd.DataFrame,
     parameters: pd.DataFrame,
     recovery: pd.DataFrame,
     *,
     strata: Mapping[str, str],
     snapshot: StudySnapshot,
+    draw_all: DrawAll,
 ) -> None:
-    """Write the tables of estimates, the figures as PNG and cohort.html into results/cohort."""
+    """Write all tables of a cohort, the figures as PNG and cohort.html into results/cohort.
+
+    The tables are written while ``draw_all`` has others draw.
+    """
     from tasks.kinetics.cohort_schema import (
         PARAMETER_SUMMARY,
         RECOVERY_CURVES,
@@ -99,20 +104,24 @@ def write_estimates(
         composition_frame(kinetics, study.settings.limits),
         summary_frame(parameters, grouped),
     )
-    write_atomically(folder / "composition.csv", csv_bytes(composition, COMPOSITION))
-    write_atomically(folder / "parameters_summary.csv", csv_bytes(summary, PARAMETER_SUMMARY))
-    write_atomically(
-        folder / "recovery_curves.csv", csv_bytes(curves_frame(curves), RECOVERY_CURVES)
-    )
-    write_atomically(
-        folder / "recovery_medians.csv", csv_bytes(medians_frame(curves), RECOVERY_MEDIANS)
-    )
+    estimates = {
+        "composition": (composition, COMPOSITION),
+        "parameters_summary": (summary, PARAMETER_SUMMARY),
+        "recovery_curves": (curves_frame(curves), RECOVERY_CURVES),
+        "recovery_medians": (medians_frame(curves), RECOVERY_MEDIANS),
+    }
+
+    def write_tables() -> None:
+        write_cohort_tables(folder, kinetics, parameters, recovery)
+        for name, (frame, schema) in estimates.items():
+            write_atomically(folder / f"{name}.csv", csv_bytes(frame, schema))
+
     column = study.settings.cohort.stratify_by if grouped else None
     record = CohortRecord(
         study.settings.study, tuple(curves), column, grouped, snapshot.labels(), snapshot.gates()
     )
     frames = CohortFrames(kinetics, parameters, recovery, composition)
-    pictures = cohort_pictures(folder, record, frames)
+    pictures = cohort_pictures(folder, record, frames, draw_all=draw_all, meanwhile=write_tables)
     sentences = cohort_sentences(record, kinetics, summary)
     page = render_cohort_page(record, kinetics, summary, pictures, sentences)
     write_atomically(folder / PAGE, page.encode())

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,8 +31,9 @@ KEPT = ".figures.json"
 FIGURES = ("time_to_recovery", "curves", "composition", "swimmer", "completeness", "exposure")
 LAYOUT = ["patient", "specimen", "visit", "day", "review", "used"]
 """Which visits there are decides how far an axis goes, whatever was counted there."""
-
-
+STATES = ["patient", "specimen", "visit", "day", "population", "code", "review"]
+"""The columns that tell how complete the visits are."""
+DEAREST_FIRST = ("completeness", "swimmer", "curves", "exposure", "time_to_recovery", "composition")
 MOST_KEPT = 60
 
 
@@ -54,15 +56,41 @@ class CohortFrames(NamedTuple):
     composition: pd.DataFrame
 
 
+class Shown(NamedTuple):
+    """What the figures are drawn from: the rows that some figure shows, and those of ``STATES``."""
+
+    record: CohortRecord
+    frames: CohortFrames
+    states: pd.DataFrame
+
+    @property
+    def patients(self) -> int:
+        """Give the number of patients."""
+        return int(self.frames.kinetics["patient"].nunique())
+
+
+DrawAll = Callable[[Shown, Sequence[str]], AbstractContextManager[Callable[[str], Drawn]]]
+"""Draws the figures with some names in a block, in which each is asked for by its name."""
+
+
+@contextmanager
+def drawn_here(shown: Shown, _names: Sequence[str]) -> Iterator[Callable[[str], Drawn]]:
+    """Draw each figure in this process, when it is asked for."""
+    yield partial(draw_figure, shown)
+
+
 def cohort_pictures(
     folder: Path,
     record: CohortRecord,
     frames: CohortFrames,
     kept_here: KeptDrawings[Drawn] = _KEPT,
+    draw_all: DrawAll = drawn_here,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> dict[str, Markup]:
     """Write the cohort's figures as PNG into a folder, and give their markup for the page.
 
-    ``kept_here`` holds what was drawn already, for this folder or another.
+    ``kept_here`` holds what was drawn already, for this folder or another; ``meanwhile`` is done
+    after ``draw_all`` has begun.
     """
     from markupsafe import Markup
 
@@ -73,25 +101,48 @@ def cohort_pictures(
         for name, each in _read(folder).items()
         if each["made_of"] == made_of.get(name) and each["png"] == _sha256_of(folder, name)
     }
-    for name in [each for each in FIGURES if each not in kept]:
-        drawn = kept_here.drawing((name, made_of[name]), partial(_draw, record, frames, name))
-        write_atomically(folder / f"{name}.png", drawn.png)
-        kept[name] = {
-            "made_of": made_of[name],
-            "png": _sha256_of(folder, name),
-            "markup": drawn.markup,
-        }
+    due = [name for name in DEAREST_FIRST if name not in kept]
+    new = [name for name in due if not kept_here.has((name, made_of[name]))]
+    with draw_all(_shown(record, frames), new) as draw:
+        meanwhile()
+        for name in due:
+            drawn = kept_here.drawing((name, made_of[name]), partial(draw, name))
+            write_atomically(folder / f"{name}.png", drawn.png)
+            kept[name] = {
+                "made_of": made_of[name],
+                "png": _sha256_of(folder, name),
+                "markup": drawn.markup,
+            }
     write_atomically(folder / KEPT, (json.dumps(kept, sort_keys=True) + "\n").encode())
     return {name: Markup(kept[name]["markup"]) for name in FIGURES}  # noqa: S704 - our own SVG
 
 
-def _draw(record: CohortRecord, frames: CohortFrames, name: str) -> Drawn:
+def draw_figure(shown: Shown, name: str) -> Drawn:
+    """Draw the figure with this name."""
     from tasks.publish.cohort_figures import cohort_figures, figure_in_page
     from tasks.publish.figure_bytes import png_bytes
 
-    drawn = cohort_figures(record, *frames, names=[name])[name]
+    frames = shown.frames
+    if name == "completeness":
+        frames = frames._replace(kinetics=shown.states)
+    drawn = cohort_figures(shown.record, *frames, names=[name])[name]
     png = png_bytes(drawn.figure)
     return Drawn(png, str(figure_in_page(name, drawn, png)))
+
+
+def _shown(record: CohortRecord, frames: CohortFrames) -> Shown:
+    """Leave out the rows that no figure shows; what is drawn may be sent to other processes.
+
+    Where a table does not note which rows are used, all are needed to judge it.
+    """
+    from tasks.kinetics.winning_rows import are_noted
+
+    kinetics = frames.kinetics
+    states = kinetics[STATES]
+    if are_noted(kinetics):
+        in_figures = kinetics["population"].isin([name for name, _ in IN_COHORT_FIGURES])
+        kinetics = kinetics[in_figures | ~kinetics.duplicated(LAYOUT)]
+    return Shown(record, frames._replace(kinetics=kinetics), states)
 
 
 def _made_of(record: CohortRecord, frames: CohortFrames) -> dict[str, str]:

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 
-from tasks.publish.table_files import write_cohort_tables
-from tasks.results.cohort_estimates import ESTIMATE_FILES, strata_of, write_estimates
+from tasks.results.cohort_estimates import ESTIMATE_FILES, strata_of, write_results
+from tasks.results.cohort_pictures import DrawAll, drawn_here
 from tasks.results.patient_tables import parameter_settings
 from tasks.results.stored_tables import (
     begin_tables,
@@ -50,8 +50,10 @@ def cohort_is_due(study: Study) -> bool:
     return not current or bool(edited_tables(folder)) or bool(withdrawn)
 
 
-def build_cohort(snapshot: StudySnapshot) -> int:
+def build_cohort(snapshot: StudySnapshot, draw_all: DrawAll = drawn_here) -> int:
     """Write the cohort's tables, estimates and figures, and give the number of patients.
+
+    ``draw_all`` is who draws the figures.
 
     Raises SettingsFault, before anything is written, when ``cohort.stratify_by`` is no column of
     patients.csv. Results of a patient who has no tubes any more are set aside in
@@ -67,20 +69,22 @@ def build_cohort(snapshot: StudySnapshot) -> int:
             gone = Edition(name, WITHDRAWN)
             save_edition(store, gone, restating_entry(store, gone))
     stored = stored_tables(study)
+    made = {name: each.fingerprint for name, each in stored.items()}
     kinetics = cohort_kinetics(frames_of(stored.values(), "kinetics"))
     parameters = cohort_parameters(frames_of(stored.values(), "parameters"))
+    del stored
     recovery = recovery_frame(kinetics, parameter_settings(study.settings, patients, kinetics))
     folder = study.results / "cohort"
     begin_tables(folder)
-    write_cohort_tables(folder, kinetics, parameters, recovery)
-    write_estimates(kinetics, parameters, recovery, strata=strata, snapshot=snapshot)
-    made = {name: each.fingerprint for name, each in stored.items()}
+    write_results(
+        kinetics, parameters, recovery, strata=strata, snapshot=snapshot, draw_all=draw_all
+    )
     write_mark(
         folder,
         _cohort_fingerprint(study, made),
         [name for name in COHORT_FILES if name.endswith(".csv")],
     )
-    return len(stored)
+    return len(made)
 
 
 def _withdrawn(store: Store, patients: Iterable[str]) -> list[str]:

@@ -111,9 +111,9 @@ def patient_tables(inputs: PatientInputs) -> str | None:
 @step("cohort")
 def cohort_tables() -> int:
     """Join the patients' tables into the cohort's; gives the number of patients."""
-    from tasks.results.cohort_tables import build_cohort
+    from tasks.steps.cohort_drawing import build_cohort_together
 
-    return apart(build_cohort)
+    return apart(build_cohort_together)
 
 
 @step("instruments")

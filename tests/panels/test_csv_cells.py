@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panels.files.csv_cells import RISKY, csv_text, harmless
+from panels.files.csv_cells import RISKY, csv_blocks, csv_text, harmless
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,16 @@ def test_no_cell_that_can_call_begins_as_a_formula(cells: list[str]) -> None:
     )
     assert [row[0].removeprefix("'") for row in rows] == [cell.removeprefix("'") for cell in cells]
     assert not any(row[0].startswith(RISKY) and set(row[0]) & set("|!(") for row in rows)
+
+
+CELLS = st.none() | st.text(max_size=4) | st.floats(allow_nan=False) | st.integers()
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, st.text(max_size=2), st.floats(allow_nan=False))))
+def test_columns_are_written_as_their_rows_are(rows: list[tuple[str | float | None, ...]]) -> None:
+    columns = [*zip(*rows, strict=True)] or [(), (), (), ()]
+    for places in ((0, 1, 2, 3), (2,)):
+        header = [f"c{place}" for place in places]
+        alone = [[row[place] for place in places] for row in rows]
+        written = "".join(csv_blocks(header, [columns[place] for place in places]))
+        assert written == csv_text(header, alone)

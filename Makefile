@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JOBS   ?= 2
+# Where a container image sets it, every process that the tests start compiles our modules anew: a tenth of its start.
+unexport PYTHONDONTWRITEBYTECODE
 FUZZ_EXAMPLES ?= 2000
 # Tests that only compute: no server, no store, no file. Branches are counted in these, where it costs half a minute.
 ARITHMETIC := $(patsubst %,tests/tasks/test_%.py,areas biexponential composition cross_check intervals \

@@ -2,6 +2,7 @@
 one is needed."""
 
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -32,7 +33,8 @@ __all__ = [
 # Set before any test module imports Prefect or matplotlib, which read these at import.
 for name in ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE"):
     os.environ.pop(name, None)
-os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="reconflow-tests-")
+PREFECT_HOME = tempfile.mkdtemp(prefix="reconflow-tests-")
+os.environ["PREFECT_HOME"] = PREFECT_HOME
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 os.environ["MPLBACKEND"] = "Agg"
 
@@ -65,6 +67,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 settings.load_profile("reconflow")
+
+
+def pytest_unconfigure() -> None:
+    """Remove this process's Prefect folder, in the workers of pytest-xdist as in their master."""
+    shutil.rmtree(PREFECT_HOME, ignore_errors=True)
 
 
 # A module whose tests share a costly set-up (a counted study) is an xdist group of its own: spread

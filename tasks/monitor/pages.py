@@ -19,7 +19,6 @@ from tasks.sheets.instruments import read_instrument_events
 from tasks.study.folder import Study
 from tasks.study.snapshot import StudySnapshot
 
-
 MADE_OF = ".made_of.json"
 """Beside the pages: what they were made of, and the SHA-256 of each as it was written."""
 

@@ -1,8 +1,8 @@
-"""Keep what all patients' tables were found to be made of, so that a quiet night need not ask again.
+"""Keep what all patients' tables were found to be made of, for nights with nothing new.
 
-What a table is made of follows from the store, the sheets, the settings and the program alone. While
-none of them changes by a single cell, it is enough to look whether the files in ``results`` are
-those that were expected.
+What a table is made of follows from the store, the sheets, the settings and the program alone.
+While none of them changes by a single cell, it is enough to look whether the files in ``results``
+are those that were expected.
 """
 
 from __future__ import annotations

@@ -163,7 +163,9 @@ class Pass:
         ``corrected`` are the hashes of the corrections in force.
         """
         used = self.snapshot.strategies[tube.identity.panel]
-        correction = corrected.get(binding_of(tube, used, used.for_tube(tube)), "")
+        correction = ""
+        if corrected:
+            correction = corrected.get(binding_of(tube, used, used.for_tube(tube)), "")
         return page_is_current(self.study, tube, used, correction)
 
     def patients(self) -> list[PatientInputs]:

@@ -120,7 +120,8 @@ def cohort_tables() -> int:
 def instrument_pages() -> list[str]:
     """Write the control charts of every instrument; gives the sentence of what stopped it.
 
-    What is shared is the study, and the hash of all that its tables are made of. Whatever goes wrong here must not keep the front page from being written.
+    What is shared is the study, and the hash of all that its tables are made of. Whatever goes
+    wrong here must not keep the front page from being written.
     """
     from tasks.monitor.pages import bring_up_to_date
 

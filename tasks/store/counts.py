@@ -59,8 +59,8 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     not know theirs stand until the tube is counted again. With ``calibrations`` (tube → SHA-256 of
     the content that holds for it now) counts made with another are none. With ``patient`` only that
     patient's tubes are read; without, ``known`` may be all tubes taken in and ``rows`` what
-    ``gating_rows`` gives, where they were read already. A tube that a person corrected is counted with that correction as long as it holds,
-    ``corrected`` False: never.
+    ``gating_rows`` gives, where they were read already. A tube that a person corrected is counted
+    with that correction as long as it holds, ``corrected`` False: never.
     """
     if known is None:
         known = taken_in(store, patient=patient)

@@ -60,7 +60,7 @@ def nightly(study: str) -> dict[str, Any]:
         ]
         if patients or this.cohort_is_due():
             once(cohort_tables, this.snapshot)
-        unwritten = once(instrument_pages, this.snapshot)
+        unwritten = once(instrument_pages, (this.snapshot, this.study_sha256))
         this.faults.extend(unwritten)
         this.report = once(front_page, (this.snapshot, (*this.faults, *this.world_faults)))
         show_report(this.snapshot.study, this.report)

@@ -3,7 +3,7 @@
 from gating.fcs.header import read_header
 from panels.text.errors import UnreadableFile
 from tasks.store.opening import Store
-from tasks.store.tubes import name_cytometer, taken_in
+from tasks.store.tubes import name_cytometer, without_cytometer
 from tasks.study.folder import Study
 
 
@@ -13,8 +13,8 @@ def ask_for_cytometers(study: Study, store: Store) -> None:
     A file that is gone or cannot be read is asked again by the next pass: counting its tube tells
     what is wrong with it.
     """
-    for tube in taken_in(store):
-        if tube.cytometer is not None or tube.file.place is None:
+    for tube in without_cytometer(store):
+        if tube.file.place is None:
             continue
         try:
             header = read_header(study.path_of(tube.file.place))

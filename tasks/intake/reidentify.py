@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from gating.fcs.header import read_header
@@ -26,6 +26,7 @@ from tasks.vocabulary.tube_identity import TubeIdentity
 
 _NOTE = "sheets"
 _ATTEMPTS = 3
+_COMPARED = tuple(each.name for each in fields(TubeIdentity) if each.name != "time_zone")
 
 
 def correct_identities(context: IntakeContext, listing: Listing) -> tuple[str, ...]:
@@ -178,11 +179,10 @@ def _reused(context: IntakeContext, tube: Tube, identified: Identification) -> s
 
 
 def _changes(before: TubeIdentity, after: TubeIdentity) -> str:
-    old, new = asdict(before), asdict(after)
     return ", ".join(
-        f"{name} {old[name]} → {new[name]}"
-        for name in old
-        if name != "time_zone" and old[name] != new[name]
+        f"{name} {old} → {new}"
+        for name in _COMPARED
+        if (old := getattr(before, name)) != (new := getattr(after, name))
     )
 
 

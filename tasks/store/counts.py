@@ -9,7 +9,7 @@ from sqlalchemy import select, tuple_
 from tasks.counting.counts import Detector, TubeCounts
 from tasks.store.corrections import read_corrections
 from tasks.store.exclusions import excluded_tubes
-from tasks.store.gatings import TubeGating, read_gatings
+from tasks.store.gatings import GatingRows, TubeGating, gatings_from, rows_of
 from tasks.store.opening import Store
 from tasks.store.schema.results import counts, gatings
 from tasks.store.tubes import Tube, taken_in
@@ -45,6 +45,7 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     panels: Mapping[str, str] | None = None,
     calibrations: Mapping[str, str] | None = None,
     known: Sequence[Tube] | None = None,
+    rows: GatingRows | None = None,
     corrected: bool = True,
 ) -> CountsRead:
     """Give the counts of all tubes taken in under the strategy of their panel.
@@ -57,16 +58,18 @@ def read_counts(  # noqa: PLR0913 - keyword-only options of one query
     (panel → SHA-256 of its content now) counts made with another content are none; those that do
     not know theirs stand until the tube is counted again. With ``calibrations`` (tube → SHA-256 of
     the content that holds for it now) counts made with another are none. With ``patient`` only that
-    patient's tubes are read; without, ``known`` may be all tubes taken in, where they were read
-    already. A tube that a person corrected is counted with that correction as long as it holds,
-    ``corrected`` False: never.
+    patient's tubes are read; without, ``known`` may be all tubes taken in and ``rows`` what
+    ``gating_rows`` gives, where they were read already. A tube that a person corrected is counted
+    with that correction as long as it holds, ``corrected`` False: never.
     """
     if known is None:
         known = taken_in(store, patient=patient)
     tubes = None
     if patient is not None:
         tubes = [tube.identity.tube_sha256 for tube in known]
-    read = _gatings_under(store, set(strategies.values()), engine_version, tubes)
+    if rows is None:
+        rows = gating_rows(store, strategies.values(), engine_version, tubes)
+    read = gatings_from(rows)
     read = _with_corrections(store, read) if corrected else _uncorrected(read)
     if calibrations is not None:
         read = _with_calibration(read, calibrations)
@@ -96,10 +99,33 @@ def gatings_in_use(
     What is given is as in ``read_counts``. What was altered in the store since it was written is
     left out.
     """
-    read = _with_corrections(store, _gatings_under(store, set(strategies.values()), None, None))
+    read = _with_corrections(store, gatings_from(gating_rows(store, strategies.values())))
     read = _with_calibration(read, calibrations)
     pairs = _in_use(read, known, strategies, reference_sets=reference_sets, panels=panels)
     return [(identity, gating) for identity, gating in pairs if gating.intact]
+
+
+def gating_rows(
+    store: Store,
+    strategies: Collection[str],
+    engine_version: str | None = None,
+    tubes: Collection[str] | None = None,
+) -> GatingRows:
+    """Give the rows of all gatings under some strategies, oldest first, and those of their counts.
+
+    None stands for any engine or tube. Whether the rows are as they were written is not asked.
+    """
+    versions = [tuple(strategy.split("@")) for strategy in sorted(set(strategies))]
+    gated = select(gatings).where(tuple_(gatings.c.strategy, gatings.c.version).in_(versions))
+    counted = select(counts).where(tuple_(counts.c.strategy, counts.c.version).in_(versions))
+    if engine_version is not None:
+        gated = gated.where(gatings.c.engine_version == engine_version)
+    if tubes is not None:
+        gated = gated.where(gatings.c.tube_sha256.in_(tubes))
+        counted = counted.where(counts.c.tube_sha256.in_(tubes))
+    gated = gated.order_by(gatings.c.counted_at, gatings.c.engine_version)
+    with store.reading() as connection:
+        return rows_of(connection, gated, counted)
 
 
 def _in_use(
@@ -122,26 +148,6 @@ def _in_use(
         if gating is not None:
             pairs.append((identity, gating))
     return pairs
-
-
-def _gatings_under(
-    store: Store,
-    strategies: Collection[str],
-    engine_version: str | None,
-    tubes: Collection[str] | None,
-) -> list[TubeGating]:
-    """Read the gatings under some strategies, oldest first; None stands for any engine or tube."""
-    versions = [tuple(strategy.split("@")) for strategy in sorted(strategies)]
-    gated = select(gatings).where(tuple_(gatings.c.strategy, gatings.c.version).in_(versions))
-    counted = select(counts).where(tuple_(counts.c.strategy, counts.c.version).in_(versions))
-    if engine_version is not None:
-        gated = gated.where(gatings.c.engine_version == engine_version)
-    if tubes is not None:
-        gated = gated.where(gatings.c.tube_sha256.in_(tubes))
-        counted = counted.where(counts.c.tube_sha256.in_(tubes))
-    gated = gated.order_by(gatings.c.counted_at, gatings.c.engine_version)
-    with store.reading() as connection:
-        return read_gatings(connection, gated, counted)
 
 
 def _with_corrections(store: Store, read: Sequence[TubeGating]) -> list[TubeGating]:

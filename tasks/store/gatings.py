@@ -1,5 +1,6 @@
 """Keep what gating a tube gave: numbers once written are never changed."""
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -75,6 +76,22 @@ class TubeGating:
         return canonical_sha256({name: getattr(self, name) for name in names.split()})
 
 
+@dataclass(frozen=True, slots=True)
+class GatingRows:
+    """Rows of ``gatings`` and of ``counts`` as they lie in the store; nothing was checked yet."""
+
+    gated: Sequence[Row[Any]]
+    counted: Sequence[Row[Any]]
+
+    @property
+    def sha256(self) -> str:
+        """Hash every cell: of the same rows the same follows, altered ones among them."""
+        digest = hashlib.sha256()
+        for row in (*self.gated, *self.counted):
+            digest.update(repr(tuple(row)).encode())
+        return digest.hexdigest()
+
+
 def save_gating(store: Store, gating: TubeGating, *, seen: FileRecord | None = None) -> bool:
     """Write the counts of a tube, which makes its file ``counted``, and tell whether they are new.
 
@@ -125,14 +142,24 @@ def read_gatings(
     Both queries choose all columns. The gatings stay in the order of theirs; counts without a
     gating are left out.
     """
+    return gatings_from(rows_of(connection, gated, counted))
+
+
+def rows_of(connection: Connection, gated: Select[Any], counted: Select[Any]) -> GatingRows:
+    """Give the rows of ``read_gatings`` as they lie in the store."""
     rows = connection.execute(gated).all()
     in_order = counted.order_by(*(counts.c[name] for name in GATING_KEY), counts.c.position)
-    count_rows = connection.execute(in_order).all()
+    return GatingRows(rows, connection.execute(in_order).all())
+
+
+def gatings_from(rows: GatingRows) -> list[TubeGating]:
+    """Read some rows, each gating with its counts, and tell which are as they were written."""
     by_key: dict[tuple[str, ...], list[Row[Any]]] = {}
-    for key, row in zip(_keys_of(count_rows), count_rows, strict=True):
+    for key, row in zip(_keys_of(rows.counted), rows.counted, strict=True):
         by_key.setdefault(key, []).append(row)
     return [
-        _gating_of(row, by_key.get(key, [])) for key, row in zip(_keys_of(rows), rows, strict=True)
+        _gating_of(row, by_key.get(key, []))
+        for key, row in zip(_keys_of(rows.gated), rows.gated, strict=True)
     ]
 
 

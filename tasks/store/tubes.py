@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from tasks.store.corrections import Binding, read_corrections
 from tasks.store.digests import are_intact, is_intact, sealed
@@ -85,7 +86,18 @@ def taken_in(
     They are ordered by patient, time of collection, panel and SHA-256. A tube whose identity was
     altered in the store is left out until it is identified again (`altered_identities`).
     """
-    read = _taken_in(store, patient=patient, tube_sha256=tube_sha256)
+    wanted = []
+    if patient is not None:
+        wanted.append(tubes.c.patient == patient)
+    if tube_sha256 is not None:
+        wanted.append(tubes.c.tube_sha256 == tube_sha256)
+    read = _taken_in(store, *wanted)
+    return [tube for tube, intact in read if intact]
+
+
+def without_cytometer(store: Store) -> list[Tube]:
+    """List those tubes of ``taken_in`` whose file was not asked yet which instrument it names."""
+    read = _taken_in(store, tubes.c.cytometer.is_(None))
     return [tube for tube, intact in read if intact]
 
 
@@ -94,23 +106,17 @@ def altered_identities(store: Store) -> list[Tube]:
     return [tube for tube, intact in _taken_in(store) if not intact]
 
 
-def _taken_in(
-    store: Store, *, patient: str | None = None, tube_sha256: str | None = None
-) -> list[tuple[Tube, bool]]:
+def _taken_in(store: Store, *wanted: ColumnElement[bool]) -> list[tuple[Tube, bool]]:
     """List tubes taken in, each with whether its stored identity is as it was written."""
     file_columns = [column.label(f"file_{column.name}") for column in files.c]
     chosen = select(tubes, *file_columns).join(files, files.c.sha256 == tubes.c.tube_sha256)
-    chosen = chosen.where(files.c.state.in_(TAKEN_IN))
-    if patient is not None:
-        chosen = chosen.where(tubes.c.patient == patient)
-    if tube_sha256 is not None:
-        chosen = chosen.where(tubes.c.tube_sha256 == tube_sha256)
+    chosen = chosen.where(files.c.state.in_(TAKEN_IN), *wanted)
     with store.reading() as connection:
         rows = connection.execute(chosen).all()
     read = [_read_row(tuple(row), store.time_zone) for row in rows]
     # Not by the database: times are kept as they were written, and texts with different offsets do
     # not sort by time.
-    return sorted(read, key=lambda each: _order(each[0].identity))
+    return [(tube, intact) for tube, intact, _ in sorted(read, key=itemgetter(2))]
 
 
 def tubes_to_count(  # noqa: PLR0913 - keyword-only options of one query
@@ -196,8 +202,8 @@ def _order(identity: TubeIdentity) -> tuple[object, ...]:
 
 
 @lru_cache(maxsize=_ROWS_KEPT)
-def _read_row(row: tuple[Any, ...], time_zone: str | None) -> tuple[Tube, bool]:
-    """Read one row of ``_taken_in``: the tube, and whether its identity is as it was written.
+def _read_row(row: tuple[Any, ...], time_zone: str | None) -> tuple[Tube, bool, tuple[object, ...]]:
+    """Read one row of ``_taken_in``: the tube, whether its identity is intact, and its order.
 
     A pass reads all tubes a dozen times; a row that was read before is not read and hashed again.
     """
@@ -206,7 +212,7 @@ def _read_row(row: tuple[Any, ...], time_zone: str | None) -> tuple[Tube, bool]:
     identity = _identity_of(cells, time_zone)
     keywords = json.loads(cells["keywords"])
     tube = Tube(identity, record, keywords, cells["cytometer"], cells["serial"])
-    return tube, are_intact(tubes, cells)
+    return tube, are_intact(tubes, cells), _order(identity)
 
 
 def _identity_of(cells: Mapping[Any, Any], time_zone: str | None) -> TubeIdentity:

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from panels.files.plain_file import kind_of, regular_sha256
@@ -57,26 +58,51 @@ def fail_altered(study: Study, tubes: Collection[str]) -> list[str]:
     return sentences
 
 
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A folder of the ledger's places: what lies there, and whether it is archive or inbox."""
+
+    path: Path
+    listed: Listing | OSError
+    is_ours: bool
+
+
 def _check_archive(study: Study, store: Store) -> Iterator[str]:
-    folders: dict[Path, Listing | OSError] = {}
+    folders: dict[str, _Folder] = {}
     for known in all_files(store, TAKEN_IN):
         # What another pass makes of a file meanwhile stays.
         with suppress(StateConflict):
-            record = _found_again(study, store, known)
+            listed = folders.get(_head(known))
+            record = known if listed and listed.is_ours else _found_again(study, store, known)
             # Those still to be counted are looked at when they are.
             if record.state == "accepted" or record.place is None:
                 continue
-            path = study.path_of(record.place)
-            if path.parent not in folders:
-                folders[path.parent] = _files_in(path.parent)
-            listed = folders[path.parent]
-            if isinstance(listed, OSError):
-                reason = f"{listed.strerror}. Correct the rights of its folder."
+            head = _head(record)
+            if head not in folders:
+                folders[head] = _folder_of(study, study.path_of(record.place))
+            folder, name = folders[head], record.place[len(head) :]
+            if isinstance(folder.listed, OSError):
+                reason = f"{folder.listed.strerror}. Correct the rights of its folder."
                 yield f"{record.place} cannot be checked: {reason}"
                 continue
-            sentence = _check_file(store, record, path, listed.get(path.name))
+            sentence = _check_file(store, record, folder.path / name, folder.listed.get(name))
             if sentence:
                 yield sentence
+
+
+def _head(record: FileRecord) -> str:
+    """Give the folder of a file's place, as the ledger writes it."""
+    place = record.place or ""
+    return place[: place.rfind("/") + 1]
+
+
+def _folder_of(study: Study, path: Path) -> _Folder:
+    return _Folder(path.parent, _files_in(path.parent), _is_ours(study, path))
+
+
+def _is_ours(study: Study, path: Path) -> bool:
+    """Tell whether a path lies in the archive or the inbox, as they are now."""
+    return path.is_relative_to(study.archive) or path.is_relative_to(study.inbox)
 
 
 def _found_again(study: Study, store: Store, record: FileRecord) -> FileRecord:
@@ -84,7 +110,7 @@ def _found_again(study: Study, store: Store, record: FileRecord) -> FileRecord:
     if record.place is None:
         return record
     path = study.path_of(record.place)
-    if path.is_relative_to(study.archive) or path.is_relative_to(study.inbox) or path.exists():
+    if _is_ours(study, path) or path.exists():
         return record
     for moved in (study.archive / path.parent.name / path.name, study.inbox / record.inbox_path):
         if moved.is_file() and regular_sha256(moved) == record.sha256:

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, islice, product
+from itertools import chain, product
 from typing import TYPE_CHECKING
 
 from gating.evaluation.engine import ENGINE_VERSION
@@ -121,6 +121,14 @@ class ReferenceIndex:
                 listed.setdefault((*made_with, tube.panel, *key), []).append(tube)
         return listed
 
+    @cached_property
+    def _earlier_on(self) -> dict[tuple[str | None, ...], tuple[list[datetime], list[str]]]:
+        """Keep the times and hashes of an instrument's references without FMO controls, in order.
+
+        Keys are those of ``_measured_references``; what was not asked for yet is missing.
+        """
+        return {}
+
     def is_measured(self, tube: TubeIdentity, strategy: str) -> bool:
         """Tell whether a tube was measured under a strategy with the numbers that hold for it."""
         calibration = self.calibrations[strategy][tube.tube_sha256]
@@ -159,12 +167,13 @@ class ReferenceIndex:
     def _earlier(self, tube: TubeIdentity, made_with: tuple[str, str]) -> tuple[str, ...]:
         """List the last references that the tube's instrument measured before it."""
         key = (*made_with, tube.panel, "instrument", tube.instrument)
-        instrument = self._measured_references.get(key, [])
-        end = bisect_left(instrument, tube.drawn_at, key=lambda other: other.drawn_at)
-        latest_first = (
-            other.tube_sha256 for other in reversed(instrument[:end]) if not is_fmo(other)
-        )
-        return tuple(islice(latest_first, EARLIER_TUBES))[::-1]
+        if key not in self._earlier_on:
+            whole = [other for other in self._measured_references.get(key, ()) if not is_fmo(other)]
+            times = [other.drawn_at for other in whole]
+            self._earlier_on[key] = times, [other.tube_sha256 for other in whole]
+        times, tubes = self._earlier_on[key]
+        end = bisect_left(times, tube.drawn_at)
+        return tuple(tubes[max(0, end - EARLIER_TUBES) : end])
 
     def _is_before_infusion(self, tube: TubeIdentity) -> bool:
         patient = self.patients.get(tube.patient)

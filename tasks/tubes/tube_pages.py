@@ -24,7 +24,7 @@ from tasks.tubes.qc_file import DRAW, QC, qc_bytes
 
 def tube_folder(study: Study, tube_sha256: str) -> Path:
     """Give the results folder of a tube."""
-    return study.results / "tubes" / tube_sha256[:12]
+    return study.results.joinpath("tubes", tube_sha256[:12])
 
 
 def page_is_current(

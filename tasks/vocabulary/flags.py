@@ -1,5 +1,7 @@
 """List every word of the ``flags`` column, each with the sentence that explains it."""
 
+from functools import cache
+
 from tasks.vocabulary.explained_word import Explained, ExplainedWord
 from tasks.vocabulary.populations import ANCHORS
 
@@ -298,4 +300,9 @@ def anchor_flag(population: str) -> Flag:
 
 def meanings() -> dict[str, str]:
     """Map every word of the flags column to the sentence that explains it."""
+    return dict(_sentences())
+
+
+@cache
+def _sentences() -> dict[str, str]:
     return {flag.value: flag.sentence for flag in Flag}

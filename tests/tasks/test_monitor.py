@@ -13,6 +13,7 @@ from gating.calibration.model import Cytometer, Target
 from panels.files.lock import lock_content
 from panels.instrument_name import instrument_name
 from panels.text.errors import CalibrationFault
+from tasks.monitor import pages
 from tasks.monitor.document import monitoring_document, monitoring_text
 from tasks.monitor.instruments import MOST_SAID, Monitoring, monitor, title_of
 from tasks.monitor.overview import KEPT, kept_overview
@@ -23,6 +24,7 @@ from tasks.sheets.instruments import read_instrument_events
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study
 from tasks.study.settings import SHIPPED_STRATEGIES
+from tasks.study.snapshot import StudySnapshot
 from tests.flows.command import Said, reconflow_here
 from tests.tasks.instrument_study import (
     INFUSED,
@@ -148,6 +150,42 @@ def test_pages_are_whole_and_written_once(study: Study) -> None:
     assert "http" not in page.replace("http://www.w3.org", "")
     assert "<script" not in page
     assert page.index("What has drifted") < page.index("CD3 of T cells") < page.index("<details>")
+
+
+def test_pages_made_of_the_same_are_left_until_one_is_not_as_it_was_written(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_of: list[str] = []
+    judge = pages.judge_and_write
+    folder = study.results / "instruments"
+
+    def noted(snapshot: StudySnapshot) -> Monitoring:
+        judged_of.append("judged")
+        return judge(snapshot)
+
+    def brought(study_sha256: str) -> int:
+        judged_of.clear()
+        pages.bring_up_to_date(read_snapshot(study), study_sha256)
+        return len(judged_of)
+
+    monkeypatch.setattr(pages, "judge_and_write", noted)
+    assert [brought(each) for each in ("a", "a", "b", "b", "", "b")] == [1, 0, 1, 0, 1, 0]
+    before = (folder / "new-one.html").read_bytes()
+    for name in ("new-one.html", KEPT):
+        (folder / name).write_bytes(b"edited")
+        assert [brought("b"), brought("b")] == [1, 0]
+        (folder / name).unlink()
+        assert [brought("b"), brought("b")] == [1, 0]
+    assert (folder / "new-one.html").read_bytes() == before
+    (study.folder / "instruments.csv").write_text(
+        "instrument,date,event\nnew one,2026-01-07,laser service\n", encoding="utf-8"
+    )
+    assert [brought("b"), brought("b")] == [1, 0]
+    for spoilt in (b"", b"[]", b"\xff"):
+        (folder / pages.MADE_OF).write_bytes(spoilt)
+        assert [brought("b"), brought("b")] == [1, 0]
+    (study.folder / "instruments.csv").unlink()
+    (folder / pages.MADE_OF).unlink()
 
 
 def test_a_page_of_an_earlier_name_goes_and_other_files_stay(study: Study) -> None:

@@ -13,7 +13,7 @@ from tasks.publish.page_data import data_script
 from tasks.publish.patient_record import PatientRecord
 from tasks.publish.patient_series import nominal_day, patient_series
 from tasks.publish.tables import cells
-from tasks.results.patient_pages import CONTROLS, _controls_mark, shows_controls
+from tasks.results.patient_pages import CONTROLS, controls_mark, controls_shown, has_map
 from tasks.vocabulary.flags import meanings
 from tasks.vocabulary.tube_identity import TubeIdentity
 from tests.tasks.published_rows import NOT_DETECTED, NOT_EVALUABLE, at, kinetics
@@ -74,13 +74,18 @@ def test_pages_beside_a_map_know_how_the_tubes_are_counted_now(tmp_path):
     assert (tube["counted_as"], tube["correction"]) == ("a" * 64, "a" * 8)
     assert repr(before) == repr(after)
     mark = tmp_path / CONTROLS
-    mark.write_text(_controls_mark([], [before], has_map=False))
-    assert shows_controls(tmp_path, [], [after])
+
+    def shown(tube: TubeCounts) -> bool:
+        wanted = controls_mark([], [tube], has_map=has_map(tmp_path))
+        return controls_shown(tmp_path) == wanted
+
+    mark.write_text(controls_mark([], [before], has_map=False))
+    assert shown(after)
     (tmp_path / MAP_PAGE).touch()
-    assert not shows_controls(tmp_path, [], [before])
-    mark.write_text(_controls_mark([], [before], has_map=True))
-    assert shows_controls(tmp_path, [], [before])
-    assert not shows_controls(tmp_path, [], [after])
+    assert not shown(before)
+    mark.write_text(controls_mark([], [before], has_map=True))
+    assert shown(before)
+    assert not shown(after)
 
 
 def test_the_counts_are_the_rows_of_the_table():

@@ -5,8 +5,11 @@ import csv
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
@@ -18,12 +21,15 @@ from panels.text.errors import ReconflowError, SettingsFault
 from tasks.counting.counts import PopulationCount
 from tasks.kinetics.parameter_settings import ParameterSettings
 from tasks.kinetics.parameters import parameters_frame
+from tasks.publish.map_page import PAGE as MAP_PAGE
+from tasks.results import tables_expected
 from tasks.results.cohort_tables import COHORT_FILES, build_cohort, cohort_is_due
 from tasks.results.patient_inputs import PatientInputs, tables_due
+from tasks.results.patient_pages import CONTROLS
 from tasks.results.patient_tables import build_patient
 from tasks.results.stored_tables import built_patients, made_of, patient_folder
 from tasks.simulate.tube import SERIAL
-from tasks.steps.one_pass import one_pass
+from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run
@@ -195,6 +201,76 @@ def test_everything_a_patient_gets_is_written_and_nothing_is_due_again(study: St
     assert built_patients(study) == ["P01", "P02"]
     assert due(study) == []
     assert not cohort_is_due(study)
+
+
+def kept(study: Study) -> Study:
+    """Keep what is expected of every patient, as a pass does that finds nothing due."""
+    assert Pass(read_snapshot(study)).patients() == []
+    assert not tables_due(read_snapshot(study)).expected
+    return study
+
+
+def altered(study: Study, statement: str) -> Study:
+    with closing(sqlite3.connect(study.folder / "reconflow.db")) as store, store:
+        assert store.execute(statement).rowcount
+    return study
+
+
+STRICTER = "limits: {detect_events: 31, quantify_events: 60}\n"
+CHANGES: dict[str, Callable[[Study], object]] = {
+    "a tube": lambda study: give(study, "P02", 25),
+    "an infusion": lambda study: rewrite(study, patients=PATIENTS.replace("11:00", "12:00")),
+    "a limit": lambda study: rewrite(study, settings=AT_ONCE + STRICTER),
+    "an edited table": lambda study: edit(study, "kinetics.csv", b"\n"),
+    "a lost page": lambda study: (patient_folder(study, "P02") / "report.html").unlink(),
+    "a lost gate": lambda study: next((patient_folder(study, "P02") / "gates").iterdir()).unlink(),
+    "a lost mark": lambda study: (patient_folder(study, "P02") / CONTROLS).unlink(),
+    "a map": lambda study: edit(study, MAP_PAGE, b"map"),
+    "a lost edition": lambda study: altered(study, "DELETE FROM editions WHERE patient = 'P02'"),
+}
+
+
+def edit(study: Study, name: str, added: bytes) -> None:
+    with (patient_folder(study, "P02") / name).open("ab") as file:
+        file.write(added)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_after_a_night_with_nothing_new_every_change_is_found(study: Study, change: str) -> None:
+    CHANGES[change](kept(study))
+    changed = open_study(study.folder)
+    found = due(changed)
+    assert "P02" in [inputs.patient for inputs in found]
+    (changed.results / tables_expected.KEPT).unlink()
+    assert due(changed) == found
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE counts SET events = events + 1 WHERE population = 'naive_b'",
+        "UPDATE gatings SET total_events = total_events + 1",
+        "DELETE FROM counts WHERE population = 'plasmablasts'",
+    ],
+)
+def test_after_a_night_with_nothing_new_altered_counts_are_found_every_night(
+    study: Study, statement: str
+) -> None:
+    altered(kept(study), statement)
+    with study.store() as store:
+        tubes = {tube.identity.tube_sha256 for tube in taken_in(store)}
+    for _ in range(2):
+        found = tables_due(read_snapshot(study))
+        assert found.altered == tubes
+        assert not found.made_of
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"[]", b"{}", b"\xff"])
+def test_a_spoilt_note_of_what_is_expected_costs_nothing(study: Study, spoilt: bytes) -> None:
+    (kept(study).results / tables_expected.KEPT).write_bytes(spoilt)
+    found = tables_due(read_snapshot(study))
+    assert not found.patients
+    assert set(found.expected) == {"P01", "P02"}
 
 
 def test_a_new_tube_is_the_business_of_its_patient_alone(study: Study) -> None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from flows.review_pages.announced import BY_REVIEW, BY_UP, served_at
 from flows.server.access import Access
 from flows.server.home_folder import LOGIN
+from flows.server.next_run import next_run
 from panels.text.printable import printable
 from tasks.study.folder import Study
 
@@ -60,7 +61,7 @@ def status_document(
         "signed": [each.document() for each in signed],
         "open": [_file_document(each) for each in files],
         "last_run": _run_document(study, last) if last else None,
-        "next_run": _next_run(study, server) if server else None,
+        "next_run": next_run(study.folder, server) if server else None,
         "time_zone": study.settings.nightly_zone,
         "schedule_kept_by": kept_by,
     }
@@ -198,38 +199,3 @@ def _moment(document: Mapping[str, Any], written: str) -> str:
     zone = document["time_zone"]
     local = datetime.fromisoformat(written).astimezone(ZoneInfo(zone))
     return f"{local:%Y-%m-%d %H:%M} {zone}"
-
-
-def _next_run(study: Study, server: Access) -> str | None:
-    """Fetch from a server when this study runs next.
-
-    A site's server runs other studies and other programs too.
-    """
-    import httpx
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import (
-        FlowFilter,
-        FlowFilterName,
-        FlowRunFilter,
-        FlowRunFilterState,
-        FlowRunFilterStateType,
-    )
-    from prefect.client.schemas.objects import StateType
-    from prefect.client.schemas.sorting import FlowRunSort
-
-    scheduled = FlowRunFilter(
-        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
-    )
-    nightly = FlowFilter(name=FlowFilterName(any_=["nightly"]))
-    try:
-        with server.settings(), get_client(sync_client=True) as client:
-            runs = client.read_flow_runs(
-                flow_filter=nightly,
-                flow_run_filter=scheduled,
-                sort=FlowRunSort.EXPECTED_START_TIME_ASC,
-            )
-    except httpx.HTTPError:
-        return None
-    folder = str(study.folder)
-    starts = (run.expected_start_time for run in runs if run.parameters.get("study") == folder)
-    return next((moment.isoformat() for moment in starts if moment), None)

@@ -115,7 +115,8 @@ def copies_of(source: Study, tubes: int) -> list[Copy]:
     for number, patient in zip(count(1), patients, strict=False):
         if len(copies) >= tubes:
             break
-        later = timedelta(days=DAYS_BETWEEN_PATIENTS * number)
+        # Into the past: a tube of tomorrow is looked at again every night.
+        later = timedelta(days=-DAYS_BETWEEN_PATIENTS * number)
         of_patient = [each for each in originals if each.identity.patient == patient]
         taken = _kept_visits(of_patient, number)
         copies += [Copy(tube, f"S{number:05d}", later) for tube in taken]

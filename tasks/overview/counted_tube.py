@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from panels.text.errors import ReconflowError
 from tasks.vocabulary.moments import instant
@@ -106,9 +107,10 @@ def read_counted_tubes(kinetics: bytes) -> list[CountedTube]:
             f"which makes the tables again."
         )
     tubes: dict[str, list[dict[str, str]]] = {}
-    wanted = [(name, header.index(name)) for name in (*_NEEDED, *_ADDED_LATER) if name in header]
+    wanted = [name for name in (*_NEEDED, *_ADDED_LATER) if name in header]
+    cells_of = itemgetter(*map(header.index, wanted))
     for line in lines:
-        row = {name: line[place] for name, place in wanted}
+        row = dict(zip(wanted, cells_of(line), strict=True))
         tubes.setdefault(row["tube_sha256"], []).append(row)
     return [_counted_tube(rows) for rows in tubes.values()]
 

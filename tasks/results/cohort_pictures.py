@@ -35,6 +35,8 @@ STATES = ["patient", "specimen", "visit", "day", "population", "code", "review"]
 """The columns that tell how complete the visits are."""
 DEAREST_FIRST = ("completeness", "swimmer", "curves", "exposure", "time_to_recovery", "composition")
 MOST_KEPT = 60
+DRAWN_BY = ("reconflow", "matplotlib", "seaborn", "pandas")
+"""Another version of one of these may draw the same numbers otherwise."""
 
 
 class Drawn(NamedTuple):
@@ -99,7 +101,7 @@ def cohort_pictures(
     kept = {
         name: each
         for name, each in _read(folder).items()
-        if each["made_of"] == made_of.get(name) and each["png"] == _sha256_of(folder, name)
+        if each == _entry(folder, name, made_of.get(name, ""), each["markup"])
     }
     due = [name for name in DEAREST_FIRST if name not in kept]
     new = [name for name in due if not kept_here.has((name, made_of[name]))]
@@ -108,13 +110,19 @@ def cohort_pictures(
         for name in due:
             drawn = kept_here.drawing((name, made_of[name]), partial(draw, name))
             write_atomically(folder / f"{name}.png", drawn.png)
-            kept[name] = {
-                "made_of": made_of[name],
-                "png": _sha256_of(folder, name),
-                "markup": drawn.markup,
-            }
+            kept[name] = _entry(folder, name, made_of[name], drawn.markup)
     write_atomically(folder / KEPT, (json.dumps(kept, sort_keys=True) + "\n").encode())
     return {name: Markup(kept[name]["markup"]) for name in FIGURES}  # noqa: S704 - our own SVG
+
+
+def _entry(folder: Path, name: str, made_of: str, markup: str) -> dict[str, str]:
+    """Say of what a figure was made, with digests by which a slip in PNG or markup is noticed."""
+    return {
+        "made_of": made_of,
+        "png": _sha256_of(folder, name),
+        "markup": markup,
+        "digest": _sha256(made_of.encode(), markup.encode()),
+    }
 
 
 def draw_figure(shown: Shown, name: str) -> Drawn:
@@ -166,7 +174,8 @@ def _made_of(record: CohortRecord, frames: CohortFrames) -> dict[str, str]:
         "completeness": (counts, visits),
         "exposure": (derived, visits),
     }
-    return {name: _sha256(version("reconflow").encode(), groups, *of) for name, of in parts.items()}
+    drawn_by = repr([version(each) for each in DRAWN_BY]).encode()
+    return {name: _sha256(drawn_by, groups, *of) for name, of in parts.items()}
 
 
 def _sha256(*parts: bytes) -> str:
@@ -191,5 +200,5 @@ def _read(folder: Path) -> dict[str, dict[str, str]]:
     return {
         name: each
         for name, each in (kept.items() if isinstance(kept, dict) else ())
-        if isinstance(each, dict) and {"made_of", "png", "markup"} <= each.keys()
+        if isinstance(each, dict) and isinstance(each.get("markup"), str)
     }

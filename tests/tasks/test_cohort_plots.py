@@ -475,6 +475,10 @@ def test_figures_of_the_same_numbers_are_kept_and_read_as_if_drawn_anew(
     (tmp_path / "kept" / "swimmer.png").write_bytes(b"edited by hand")
     pictures(tmp_path / "kept", frame)
     assert drawn == {"swimmer"}
+    entries = tmp_path / "kept" / ".figures.json"
+    entries.write_text(entries.read_text(encoding="utf-8").replace("B cells", "T cells", 1))
+    assert pictures(tmp_path / "kept", frame)["curves"] == kept["curves"]
+    assert len(drawn) == 1, "a caption that was edited"
     (tmp_path / "kept" / ".figures.json").write_text("{", encoding="utf-8")
     pictures(tmp_path / "kept", frame)
     assert drawn == set(FIGURES)

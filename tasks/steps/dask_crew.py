@@ -151,7 +151,10 @@ class Crew:
         if differing:
             more = len(differing) - MOST_NAMED
             named = "; ".join(differing[:MOST_NAMED]) + (f"; {more} more" if more > 0 else "")
-            return f"{named}. Install reconflow there with the same constraints.txt"
+            return (
+                f"{named}. Install reconflow there with the same constraints.txt, and start anew "
+                f"what ran meanwhile"
+            )
         if self._given.study.store_file and theirs.computer != mine.computer:
             return (
                 f"it is another computer than {mine.host}, and an SQLite store may be written from "

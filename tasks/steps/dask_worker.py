@@ -6,10 +6,12 @@ tasks/steps/dask_cluster.py.
 
 import asyncio
 import hashlib
+import math
 import os
 import pickle
 import platform
 import socket
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -177,7 +179,11 @@ def _see_store(given: Given) -> None:
 
 def _parts() -> dict[str, str]:
     """Name what is installed: the program's own files by their hash, Python and packages."""
-    changed = "" if _is_as_started() else f", changed after process {os.getpid()} began"
+    changed = (
+        ""
+        if _is_as_started()
+        else f", changed after process {os.getpid()} of {socket.gethostname()} began"
+    )
     parts = {
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "processor": platform.machine(),
@@ -220,10 +226,19 @@ def _is_as_started() -> bool:
 
     Else nobody knows which of them it has loaded: one that watches a study runs for months.
     """
-    from psutil import Process  # Dask itself needs it
-
-    began = Process().create_time()
+    began = _began()
     return all(path.stat().st_ctime <= began for _, path in _own_files())
+
+
+def _began() -> float:
+    """Give when this process began, in seconds as ``time.time``; endless where Linux is not."""
+    try:
+        told = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return math.inf
+    ticks = int(told.rpartition(")")[2].split()[19])  # since the computer was started
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
 
 
 @lru_cache

@@ -1,11 +1,16 @@
 """Work on the workers of a real Dask cluster on loopback: who is not the same is named and unused,
 who dies loses nothing."""
 
+import asyncio
 import math
 import os
+import pickle
 import re
 import shutil
 import signal
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +24,8 @@ from sqlalchemy import delete
 
 from panels.text.errors import LeaseLost, RunnerFault
 from tasks.steps import dask_cluster, dask_worker
+from tasks.steps.dask_crew import put_down
+from tasks.steps.dask_worker import Given, accept, installation
 from tasks.steps.worker_pool import apart, workers
 from tasks.store.fence import held, holding
 from tasks.store.lease import lease
@@ -272,9 +279,45 @@ def test_work_begins_while_a_worker_does_not_answer(
     try:
         assert given.run(call, math.sqrt, 16.0) == 4.0
         assert given._crew.awaits_answers()
+        asking = [each for each in threading.enumerate() if each.name == "asks a worker"]
+        assert asking
+        assert all(each.daemon for each in asking)  # Not waited for when the pass's process ends.
     finally:
         given.close()
         cluster.end([hung])
+
+
+def test_a_store_that_is_busy_is_not_taken_for_a_share_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_worker, "SEEING_SECONDS", 0.5)
+    study = make_study(tmp_path / "s")
+    writes = threading.Event()
+
+    def keep_busy() -> None:
+        with study.store() as store, store.writing():
+            writes.set()
+            time.sleep(1.0)
+
+    with study.store() as store, lease(store, "run"), put_down(study) as sight:
+        given = Given("work", study, sight, held(), pickle.dumps(call))
+        busy = threading.Thread(target=keep_busy)
+        busy.start()
+        assert writes.wait(60)
+        answer, against = asyncio.run(accept(given))
+        busy.join()
+        assert not against
+        assert (sight.folder / answer).is_file()
+
+
+def test_a_program_that_was_changed_while_it_ran_is_none_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = tmp_path / "changed.py"
+    changed.touch()
+    monkeypatch.setattr(dask_worker, "_own_files", lambda: iter([(changed.name, changed)]))
+    told = installation().parts["reconflow"]
+    assert f", changed after process {os.getpid()} of {socket.gethostname()} began)" in told
 
 
 def _until_done(seconds: float) -> list[str]:

@@ -2,8 +2,13 @@
 
 import os
 import signal
-import subprocess
 import sys
+
+if __name__ == "__main__":
+    # As long as the rest is being loaded, Ctrl-C would end in a traceback.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
+import subprocess
 import threading
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -121,6 +126,7 @@ def main() -> None:
     end_with(options.parent)
     codes: Mapping[Reason, int] = {"silence": SILENT, "standstill": STANDSTILL}
     with watchdog(_say_ending, codes), suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         watch_study(options.folder, options.interval)
 
 

@@ -132,6 +132,13 @@ class DaskCluster:
             process.wait(timeout=20)
 
 
+def free_port() -> int:
+    """Give a port of loopback that nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def kill_worker(process: subprocess.Popen[str]) -> None:
     """Kill a worker at its work; the process that guards it stays."""
     for pid in descendants(process.pid):
@@ -145,10 +152,7 @@ def dask_cluster(
 ) -> Iterator[DaskCluster]:
     """Start a scheduler; everything is ended with the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    cluster = DaskCluster(folder, scheme, variables or {}, port)
+    cluster = DaskCluster(folder, scheme, variables or {}, free_port())
     with ExitStack() as left:
         cluster.start_scheduler(*options)
         left.callback(cluster.end, cluster.processes)

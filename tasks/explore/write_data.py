@@ -41,10 +41,14 @@ class Mapped:
         return [f"The map of {name} {said}: {fault}" for name, fault in self.faults.items()]
 
 
-def map_compartments(snapshot: StudySnapshot) -> list[str]:
-    """Map the compartments that study.yaml names; gives the sentences of those that were not."""
-    names = snapshot.study.settings.explore.compartments
-    return map_each(snapshot, names, least_visits=LEAST_VISITS).sentences
+def named_compartments(snapshot: StudySnapshot) -> list[str]:
+    """List the compartments that study.yaml names."""
+    return list(dict.fromkeys(snapshot.study.settings.explore.compartments))
+
+
+def map_compartment(snapshot: StudySnapshot, name: str) -> list[str]:
+    """Map a compartment as a night does; gives the sentence of what stopped it."""
+    return map_each(snapshot, [name], least_visits=LEAST_VISITS).sentences
 
 
 def map_each(

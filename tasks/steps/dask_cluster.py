@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from panels.text.errors import RunnerFault, SettingsFault
-from tasks.steps.dask_crew import Crew, open_port, put_down
-from tasks.steps.dask_worker import Given, forget, work_on
+from tasks.steps.dask_crew import Crew, WorkerProcess, open_port, put_down
+from tasks.steps.dask_worker import Answer, Given, NotGiven, Piece, forget, work_on
 from tasks.steps.piece_of_work import DidNotEnd
 from tasks.store.fence import held
 from tasks.study.folder import Study
@@ -41,7 +41,7 @@ LOOK_SECONDS = 2.0
 """How often it is looked which workers are there."""
 CLOSE_SECONDS = 5.0
 MOST_DEATHS = 3
-"""So often the same work is given to others when all are gone that were to do it."""
+"""So many workers may die at the same work before it is given up."""
 _CERTIFIED = " with a certificate of the same authority"
 _DIED = "Workers died at this work, perhaps for lack of memory."
 
@@ -69,7 +69,9 @@ class Cluster:
         self._client: Client | None = None
         self._broken: list[Client] = []
         self._crew = Crew(self._given, note)
-        self._usable: frozenset[str] = frozenset()
+        self._usable: frozenset[WorkerProcess] = frozenset()
+        self._busy: set[WorkerProcess] = set()
+        self._freed = threading.Condition()
         self._looked_at = self._seen_at = self._lost_at = 0.0
         self._was_usable = False
         self._ended: RunnerFault | None = None
@@ -80,27 +82,20 @@ class Cluster:
         Raises what it raised; OSError when the scheduler was lost, workers died at it again and
         again, or it does not end; RunnerFault when nobody is left to do it.
 
-        A worker that dies loses nothing: another one does its work.
+        A worker that dies loses nothing: another one does its work. Each has one piece at a time,
+        so that only the piece that it died at counts its death.
         """
-        piece = pickle.dumps((work, args, held()))
-        until = time.monotonic() + self._longest_seconds
+        piece = Piece(pickle.dumps((work, args, held())))
         for _ in range(MOST_DEATHS):
-            client, usable = self.ready()
-            with self._breaking(client):
-                future = self._submit(client, usable, work.__name__, piece)
-            while not self._has_ended(client, future) and self.ready()[1] & usable:
-                if time.monotonic() > until:
-                    self._give_up(client, future)
-            if future.status != "pending":
-                result: R = self._result(client, future)
+            with self._free_worker() as (client, process):
+                answer = self._tried(client, process, work.__name__, piece)
+            if answer is not None:
+                result: R = _opened(answer)
                 return result
-            # Those it was for are gone and others came; Dask would wait for ever for the former
-            # (its issue 7346).
-            future.cancel()
         raise OSError(_DIED)
 
-    def ready(self) -> tuple["Client", frozenset[str]]:
-        """Connect where that is necessary, and give the addresses of the workers to be used.
+    def ready(self) -> tuple["Client", frozenset[WorkerProcess]]:
+        """Connect where that is necessary, and give the workers to be used.
 
         Waits for one. Raises SettingsFault where study.yaml has to be changed, OSError when the
         scheduler does not answer, RunnerFault when it does not for long or no worker may be used.
@@ -119,6 +114,8 @@ class Cluster:
     def close(self) -> None:
         """Let go of the workers without waiting for work that has not begun."""
         self._ended = RunnerFault("The run was stopped before this work began.")
+        with self._freed:
+            self._freed.notify_all()
         with self._lock, self._left:
             client, self._client = self._client, None
             self._crew.close(CLOSE_SECONDS)
@@ -186,16 +183,49 @@ class Cluster:
             )
             raise self._ended
 
-    def _submit(
-        self, client: "Client", usable: frozenset[str], called: str, piece: bytes
-    ) -> "Future":
+    @contextmanager
+    def _free_worker(self) -> Iterator[tuple["Client", WorkerProcess]]:
+        """Wait for a worker that has no work, and keep it for the block; raises as ``ready``."""
+        process = None
+        while process is None:
+            client, usable = self.ready()
+            with self._freed:
+                process = min(usable - self._busy, default=None)
+                if process is None:
+                    self._freed.wait(LOOK_SECONDS)
+                else:
+                    self._busy.add(process)
+        try:
+            yield client, process
+        finally:
+            with self._freed:
+                self._busy.discard(process)
+                self._freed.notify()
+
+    def _tried(
+        self, client: "Client", process: WorkerProcess, called: str, piece: Piece
+    ) -> Answer | None:
+        """Have a worker do a piece of work; gives None when it died or was started anew."""
+        until = time.monotonic() + self._longest_seconds
+        with self._breaking(client):
+            future = self._submit(client, process.address, called, piece)
+        while not self._has_ended(client, future) and process in self.ready()[1]:
+            if time.monotonic() > until:
+                self._give_up(client, future, process)
+        if future.status != "pending":
+            return self._answer(client, future, process)
+        # Dask would wait for ever for the worker that is gone (its issue 7346).
+        future.cancel()
+        return None
+
+    def _submit(self, client: "Client", address: str, called: str, piece: Piece) -> "Future":
         return client.submit(
             work_on,
             str(self._study.folder),
             self._given.name,
             piece,
             key=f"{called}-{uuid.uuid4().hex}",
-            workers=sorted(usable),
+            workers=[address],
             allow_other_workers=False,
             pure=False,
         )
@@ -208,20 +238,31 @@ class Cluster:
             wait(future, timeout=LOOK_SECONDS / 2)
         return bool(future.status != "pending")
 
-    def _result(self, client: "Client", future: "Future") -> Any:
+    def _answer(self, client: "Client", future: "Future", process: WorkerProcess) -> Answer | None:
+        """Give what came of work that ended; None when its worker died or was started anew."""
         from distributed import KilledWorker
 
         try:
             with self._breaking(client):
-                return future.result()
-        except KilledWorker as error:
-            raise OSError(_DIED) from error
+                answer: Answer = future.result()
+        except (KilledWorker, NotGiven):
+            self._forget(process)
+            return None
+        return answer
+
+    def _forget(self, process: WorkerProcess) -> None:
+        """Give a worker no work before it was looked for and asked again."""
+        with self._lock:
+            self._crew.forget(process)
+            self._usable -= {process}
+            self._looked_at = 0.0
 
     @contextmanager
     def _breaking(self, client: "Client") -> Iterator[None]:
         """Say of what Dask raises because a connection broke in the block that it did.
 
-        Work may raise a RuntimeError of its own: only with the connection it is taken for Dask's.
+        Dask raises a RuntimeError for other reasons too: it is taken for this one only when the
+        connection is lost.
         """
         from distributed.client import ClosedClientError
 
@@ -235,13 +276,22 @@ class Cluster:
                 raise
             raise OSError(f"The connection to the Dask scheduler {self._address} broke.") from error
 
-    def _give_up(self, client: "Client", future: "Future") -> NoReturn:
+    def _give_up(self, client: "Client", future: "Future", process: WorkerProcess) -> NoReturn:
         """Raise TimeoutError for work that does not end, and have its worker started anew."""
         with suppress(OSError, RuntimeError, CancelledError):
-            at_it = [who for who, keys in client.processing().items() if future.key in keys]
             future.cancel()
-            client.restart_workers(at_it, timeout=CONNECT_SECONDS, raise_for_error=False)
+            client.restart_workers(
+                [process.address], timeout=CONNECT_SECONDS, raise_for_error=False
+            )
+        self._forget(process)
         raise DidNotEnd.within(self._longest_seconds)
+
+
+def _opened(answer: Answer) -> Any:
+    """Give the result of some work; raises what it raised."""
+    if answer.error is not None:
+        raise answer.error
+    return answer.result
 
 
 def _connect(address: str) -> "Client":

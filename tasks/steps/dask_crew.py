@@ -1,12 +1,14 @@
 """Find out which workers of a Dask cluster a pass may use, and say why it may not use others."""
 
+import asyncio
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Coroutine, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from panels.files.durable import write_durably
 from panels.text.printable import shown
@@ -30,6 +32,16 @@ _FOLDER = ".reconflow-workers-"
 Answer = TypeVar("Answer")
 
 
+class WorkerProcess(NamedTuple):
+    """One process of a worker; one that is started anew is another, even at the same address.
+
+    Each has a scratch folder of its own, which Dask names by chance.
+    """
+
+    address: str
+    scratch: str
+
+
 class Crew:
     """The workers that were seen, each with the reason why it may not be used, "" if it may.
 
@@ -38,23 +50,32 @@ class Crew:
 
     def __init__(self, given: Given, note: Callable[[str], None]) -> None:
         self._given, self._note = given, note
-        self._judged: dict[str, str] = {}
-        self._asked: dict[str, Future[str | None]] = {}
-        self._threads = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="asks workers")
+        self._judged: dict[WorkerProcess, str] = {}
+        self._asked: dict[WorkerProcess, Future[str | None]] = {}
+        self._at_once = threading.Semaphore(ASKED_AT_ONCE)
         self._mine = installation()
 
     def look(
-        self, client: "Client", present: Collection[str], patience: float = 0.0
-    ) -> frozenset[str]:
-        """Give the addresses of the workers that may be used now; those that are new are asked.
+        self, client: "Client", workers: Mapping[str, Mapping[str, Any]], patience: float = 0.0
+    ) -> frozenset[WorkerProcess]:
+        """Give the workers that may be used now; those that are new are asked.
 
-        ``patience`` is how many seconds to wait for those that have not answered.
+        ``workers`` is what the scheduler says of each, by address; ``patience`` is how many seconds
+        to wait for those that have not answered.
         """
-        for address in sorted(set(present) - self._judged.keys() - self._asked.keys()):
-            self._asked[address] = self._threads.submit(self._judge, client, address)
+        present = [
+            WorkerProcess(address, str(told.get("local_directory")))
+            for address, told in workers.items()
+        ]
+        for process in sorted({*present} - self._judged.keys() - self._asked.keys()):
+            self._asked[process] = self._begin_to_ask(client, process)
         for answered in wait(self._asked.values(), timeout=patience).done:
             self._take(answered)
         return frozenset(each for each in present if self._judged.get(each) == "")
+
+    def forget(self, process: WorkerProcess) -> None:
+        """Ask a worker again if it is still there."""
+        self._judged.pop(process, None)
 
     def awaits_answers(self) -> bool:
         """Tell whether a worker that was asked has not answered yet."""
@@ -62,22 +83,35 @@ class Crew:
 
     def close(self, patience: float) -> None:
         """Ask nobody any more; waits so many seconds for those that were asked."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for asked in self._asked.values():
+            asked.cancel()
         wait(self._asked.values(), timeout=patience)
 
     def refusals(self) -> list[str]:
         """Give a sentence for each worker that may not be used."""
-        return [each for each in self._judged.values() if each]
+        return list(dict.fromkeys(filter(None, self._judged.values())))
+
+    def _begin_to_ask(self, client: "Client", process: WorkerProcess) -> "Future[str | None]":
+        """Ask a worker in a thread that keeps nothing from ending when it is never answered."""
+        answer: Future[str | None] = Future()
+
+        def ask() -> None:
+            with self._at_once:
+                if answer.set_running_or_notify_cancel():
+                    answer.set_result(self._judge(client, process.address))
+
+        threading.Thread(target=ask, name="asks a worker", daemon=True).start()
+        return answer
 
     def _take(self, answered: "Future[str | None]") -> None:
         """Keep what came of asking a worker; one that went away is asked again if it comes back."""
-        address = next(who for who, future in self._asked.items() if future is answered)
-        del self._asked[address]
+        process = next(who for who, future in self._asked.items() if future is answered)
+        del self._asked[process]
         against = answered.result()
-        if against is not None:
-            self._judged[address] = against
-        if against:
+        if against and against not in self._judged.values():
             self._note(against)
+        if against is not None:
+            self._judged[process] = against
 
     def _judge(self, client: "Client", address: str) -> str | None:
         """Ask a worker what it is and whether it sees the study.
@@ -93,7 +127,7 @@ class Crew:
             against = self._differences(theirs) or self._handed(client, address)
         except TimeoutError:
             against = f"it does not answer within {ASKING_SECONDS:g} seconds"
-        except (OSError, KeyError):
+        except (OSError, KeyError, asyncio.CancelledError):
             return None
         except Exception as error:  # noqa: BLE001 - whatever a strange worker raises, it gets no work
             against = f"it has no reconflow, or another ({type(error).__name__}). Install it there"
@@ -117,7 +151,10 @@ class Crew:
         if differing:
             more = len(differing) - MOST_NAMED
             named = "; ".join(differing[:MOST_NAMED]) + (f"; {more} more" if more > 0 else "")
-            return f"{named}. Install reconflow there with the same constraints.txt"
+            return (
+                f"{named}. Install reconflow there with the same constraints.txt, and start anew "
+                f"what ran meanwhile"
+            )
         if self._given.study.store_file and theirs.computer != mine.computer:
             return (
                 f"it is another computer than {mine.host}, and an SQLite store may be written from "

@@ -6,11 +6,14 @@ tasks/steps/dask_cluster.py.
 
 import asyncio
 import hashlib
+import math
+import os
 import pickle
 import platform
 import socket
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -73,6 +76,28 @@ class Given:
     shared: bytes = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of work, pickled; what Dask may write of it into a log names no patient."""
+
+    pickled: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a piece of work: its result, or the error that it raised.
+
+    Dask writes what is raised into a worker's log; an answer stays out of it.
+    """
+
+    result: Any = field(default=None, repr=False)
+    error: Exception | None = field(default=None, repr=False)
+
+
+class NotGiven(Exception):
+    """A worker was asked to work with what it was not given: its process was started anew."""
+
+
 _GIVEN: dict[str, tuple[str, object]] = {}
 """By study folder: the name of what was given last, and what it was. Passes of a study run one at a
 time, so one that was killed leaves no more than this behind."""
@@ -96,26 +121,28 @@ async def accept(given: Given) -> tuple[str, str]:
     Other work of this process goes on meanwhile.
     """
     try:
-        answer, against = await asyncio.wait_for(asyncio.to_thread(_see, given), SEEING_SECONDS)
+        answer = await asyncio.wait_for(asyncio.to_thread(_answer, given), SEEING_SECONDS)
+        # Not the share's time: a busy store is waited for, and the work's modules are loaded.
+        await asyncio.to_thread(_see_store, given)
     except TimeoutError:
         return "", f"its share does not answer within {SEEING_SECONDS:g} seconds"
-    if not against:
-        # Not counted as the share's time: it loads what the work needs.
-        shared = await asyncio.to_thread(pickle.loads, given.shared)
-        _GIVEN[str(given.study.folder)] = given.name, shared
-    return answer, against
+    except (OSError, ReconflowError) as error:
+        return "", str(error)
+    shared = await asyncio.to_thread(pickle.loads, given.shared)
+    _GIVEN[str(given.study.folder)] = given.name, shared
+    return answer, ""
 
 
-def work_on(folder: str, name: str, piece: bytes) -> object:
-    """Do one piece of work with what was given under a name.
-
-    Raises OSError when this worker was not given it, and what the work raised.
-    """
+def work_on(folder: str, name: str, piece: Piece) -> Answer:
+    """Do one piece of work with what was given under a name; raises NotGiven when it was not."""
     known, shared = _GIVEN.get(folder, ("", None))
     if known != name:
-        raise OSError("A worker was started anew in the meantime.")
-    work, args, locks = pickle.loads(piece)  # noqa: S301 - who may call a worker is Dask's to decide
-    return do_piece(shared, work, args, locks)
+        raise NotGiven("This worker was started anew in the meantime.")
+    work, args, locks = pickle.loads(piece.pickled)  # noqa: S301 - who may call a worker is Dask's to decide
+    try:
+        return Answer(do_piece(shared, work, args, locks))
+    except Exception as error:  # noqa: BLE001 - raised again by the pass that waits for it
+        return Answer(error=error)
 
 
 def forget(folder: str, name: str) -> None:
@@ -124,18 +151,9 @@ def forget(folder: str, name: str) -> None:
         del _GIVEN[folder]
 
 
-def _see(given: Given) -> tuple[str, str]:
-    """Look for what the pass put down and for its lock; gives what ``accept`` does."""
-    try:
-        answer = _answer(given.study, given.sight)
-        _see_store(given)
-    except (OSError, ReconflowError) as error:
-        return "", str(error)
-    return answer, ""
-
-
-def _answer(study: Study, sight: Sight) -> str:
+def _answer(given: Given) -> str:
     """Find what the pass put down and put an answer beside it; raises OSError where it cannot."""
+    study, sight = given.study, given.sight
     put_down = sight.folder / "pass"
     if not put_down.is_file() or put_down.read_text(encoding="ascii") != sight.token:
         raise OSError(f"it does not see the same {study.results} as this computer")
@@ -159,13 +177,17 @@ def _see_store(given: Given) -> None:
         raise OSError("it does not see the store of this pass") from error
 
 
-@lru_cache
 def _parts() -> dict[str, str]:
     """Name what is installed: the program's own files by their hash, Python and packages."""
+    changed = (
+        ""
+        if _is_as_started()
+        else f", changed after process {os.getpid()} of {socket.gethostname()} began"
+    )
     parts = {
         "Python": ".".join(platform.python_version_tuple()[:2]),
         "processor": platform.machine(),
-        "reconflow": f"{version('reconflow')} ({_own_files()[:8]})",
+        "reconflow": f"{version('reconflow')} ({_hash_of_files()[:8]}{changed})",
     }
     for line in requires("reconflow") or ():
         requirement = Requirement(line)
@@ -181,15 +203,42 @@ def _version(package: str) -> str:
         return "none"
 
 
-def _own_files() -> str:
-    """Hash the files of this program that decide what a worker does, patched ones too."""
-    root, digest = Path(__file__).resolve().parents[2], hashlib.sha256()
+def _own_files() -> Iterator[tuple[str, Path]]:
+    """Give the files of this program that decide what a worker does, by their names in it."""
+    root = Path(__file__).resolve().parents[2]
     for room in ROOMS:
         for path in sorted((root / room).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                digest.update(f"{path.relative_to(root).as_posix()} ".encode())
-                digest.update(hashlib.sha256(path.read_bytes()).digest())
+                yield path.relative_to(root).as_posix(), path
+
+
+def _hash_of_files() -> str:
+    """Hash the program's own files, patched ones too."""
+    digest = hashlib.sha256()
+    for name, path in _own_files():
+        digest.update(f"{name} ".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def _is_as_started() -> bool:
+    """Tell whether the program's files are those that were there when this process began.
+
+    Else nobody knows which of them it has loaded: one that watches a study runs for months.
+    """
+    began = _began()
+    return all(path.stat().st_ctime <= began for _, path in _own_files())
+
+
+def _began() -> float:
+    """Give when this process began, in seconds as ``time.time``; endless where Linux is not."""
+    try:
+        told = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return math.inf
+    ticks = int(told.rpartition(")")[2].split()[19])  # since the computer was started
+    age = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    return time.time() - age
 
 
 @lru_cache

@@ -1,7 +1,7 @@
 """Frame one pass, one run over a study: one at a time, noted in the store, summed up at the end."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -219,16 +219,20 @@ def one_pass(folder: Path, kind: str) -> Iterator[Pass]:
     Raises UsageFault, before anything is touched, when the store knows nothing of the study's tubes
     or the settings name a column that patients.csv lacks.
     """
+    with steps_limited():
+        yield from _pass(folder, kind)
+
+
+def _pass(folder: Path, kind: str) -> Iterator[Pass]:
+    """Give the one pass.
+
+    That it had to end where it was is noted while it holds the lock and is not recorded as ended.
+    """
     begun: list[int] = []
-    failed = partial(_note_failed, folder, kind, begun)
-    with noted_at_end(partial(_show_failed, folder), failed), steps_limited():
-        yield from _pass(folder, kind, begun)
-
-
-def _pass(folder: Path, kind: str, begun: list[int]) -> Iterator[Pass]:
-    """Give the one pass; its number is put into ``begun`` once it has one."""
+    notes = partial(_show_failed, folder), partial(_note_failed, folder, kind, begun)
     _check(open_study(folder))
-    with study_lock(open_study(folder)):
+    with study_lock(open_study(folder)), ExitStack() as until_ended:
+        until_ended.enter_context(noted_at_end(*notes))
         study = finish_promotions(open_study(folder))
         snapshot = _check(study)
         with study.store() as store:
@@ -250,6 +254,7 @@ def _pass(folder: Path, kind: str, begun: list[int]) -> Iterator[Pass]:
         finally:
             with study.store() as store:
                 end_run(store, run, outcome, this.summary)
+            until_ended.close()
             if outcome == "failed":
                 _say_failure(snapshot)
         with study.store() as store:

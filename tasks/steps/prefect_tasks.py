@@ -19,6 +19,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from panels.files.watchdog import note_progress
 from panels.text.errors import LeaseLost, ReconflowError, RunnerFault, StoreBusy
 from panels.text.quoting import unexpected
 from tasks.concordance.recount import Recount
@@ -165,13 +166,24 @@ def compartment_maps() -> list[str]:
     Gives the sentences of what stopped one. They are made in a process of their own: nothing that a
     map loads or breaks reaches the pass, whose tables are written by now.
     """
-    from tasks.explore.write_data import map_compartments
+    from tasks.explore.write_data import named_compartments
+
+    with aside() as alone:
+        return [sentence for name in apart(named_compartments) for sentence in _mapped(alone, name)]
+
+
+def _mapped(alone: Callable[..., Any], name: str) -> list[str]:
+    """Lay the cells of one compartment on its map; gives the sentence of what stopped it."""
+    from tasks.explore.write_data import map_compartment
 
     try:
-        return aside(map_compartments)
+        said: list[str] = alone(map_compartment, name)
     except LeaseLost:
         raise
     except OSError as fault:
-        return [f"The maps were not brought up to date: {fault}"]
+        said = [f"The map of {name} was not brought up to date: {fault}"]
     except Exception as error:  # noqa: BLE001 - a fault of ours is said, and the night goes on
-        return [f"The maps were not brought up to date: {unexpected(error)}."]
+        said = [f"The map of {name} was not brought up to date: {unexpected(error)}."]
+    finally:
+        note_progress()
+    return said

@@ -19,7 +19,8 @@ from concurrent.futures import CancelledError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from panels.files.watchdog import note_progress, under_way
 from tasks.steps.piece_of_work import DidNotEnd, do_piece, name_of
@@ -30,71 +31,67 @@ R = TypeVar("R")
 
 LONGEST_SECONDS = 3600.0
 """No tube, table or comparison takes so long, with all that may wait before it."""
+_STOPPED = "The run was stopped before this work began."
 FEW = 3
 """So few pieces of work are done before a new process would have imported what it needs."""
 
 
-class Workers:
-    """Some processes that share what they work with, started when the first work comes.
+class _ProcessDied(OSError):
+    """A process died at this work, or at other work of its pool."""
+
+
+class _Pool:
+    """Some processes, started when the first work comes.
 
     A process that dies takes the pool with it, and the next work starts a new one.
     """
 
-    def __init__(
-        self, number: int, shared: object, longest_seconds: float = LONGEST_SECONDS
-    ) -> None:
-        self._number = number
-        self.shared = shared
-        self._longest_seconds = longest_seconds
+    def __init__(self, number: int, shared: object) -> None:
+        self._number, self._shared = number, shared
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
+        self._closed = False
 
-    def run(self, work: Callable[..., R], *args: object) -> R:
-        """Give the result of ``work(shared, *args)``.
+    def run(self, longest_seconds: float, work: Callable[..., R], *args: object) -> R:
+        """Give the result of ``work(shared, *args)``; raises as ``Workers.run`` does.
 
-        Raises what it raised, OSError when its process died, DidNotEnd when it does not end.
-
-        A process that hangs in the operating system (a share that went away) can only be given up
-        with its pool; what others were doing in it fails too, and is tried again as after every
-        OSError.
+        Raises _ProcessDied, too, when the process of other work died.
         """
-        if self._number < 2:
-            with self._lock, under_way(name_of(work, args)):
-                return work(self.shared, *args)
         pool = self._ready_pool()
         try:
             future = pool.submit(_run_in_worker, work, args, held())
-            return future.result(timeout=self._longest_seconds)
+            return future.result(timeout=longest_seconds)
         except CancelledError as error:
-            raise OSError("The run was stopped before this work began.") from error
+            raise OSError(_STOPPED) from error
         except BrokenProcessPool as error:
             self._drop(pool)
-            raise OSError("A worker process died, perhaps for lack of memory.") from error
+            raise _ProcessDied("A worker process died, perhaps for lack of memory.") from error
         except TimeoutError as error:
             if future.cancel():
                 raise OSError("No process became free for this work: others hang.") from error
             if future.done():
                 raise
             self._give_up(pool)
-            raise DidNotEnd.within(self._longest_seconds) from error
-
-    def ready(self) -> None:
-        """Start nothing yet: processes are started when the first work comes."""
+            raise DidNotEnd.within(longest_seconds) from error
 
     def close(self) -> None:
         """End the processes without waiting for work that has not begun."""
+        with self._lock:
+            self._closed = True
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
 
     def _ready_pool(self) -> ProcessPoolExecutor:
         with self._lock:
+            if self._closed:
+                raise OSError(_STOPPED)
             if self._pool is None:
                 spawn = multiprocessing.get_context("spawn")
                 self._pool = ProcessPoolExecutor(
                     self._number,
                     mp_context=spawn,
                     initializer=_begin,
-                    initargs=(os.getpid(), self.shared),
+                    initargs=(os.getpid(), self._shared),
                 )
             return self._pool
 
@@ -114,6 +111,48 @@ class Workers:
         # The other processes of a broken pool are being ended; wait, so that none outlives the
         # pass.
         broken.shutdown()
+
+
+class Workers:
+    """Some processes that share what they work with.
+
+    Nobody can tell which of the pieces under way a process died at: all of them are done again, one
+    at a time in a process of their own, so that only the one that kills it fails.
+    """
+
+    def __init__(
+        self, number: int, shared: object, longest_seconds: float = LONGEST_SECONDS
+    ) -> None:
+        self._number = number
+        self.shared = shared
+        self._longest_seconds = longest_seconds
+        self._together, self._alone = _Pool(number, shared), _Pool(1, shared)
+        self._lock = threading.Lock()
+
+    def run(self, work: Callable[..., R], *args: object) -> R:
+        """Give the result of ``work(shared, *args)``.
+
+        Raises what it raised, OSError when its process died, DidNotEnd when it does not end.
+
+        A process that hangs in the operating system (a share that went away) can only be given up
+        with its pool; what others were doing in it is done again.
+        """
+        if self._number < 2:
+            with self._lock, under_way(name_of(work, args)):
+                return work(self.shared, *args)
+        try:
+            return self._together.run(self._longest_seconds, work, *args)
+        except _ProcessDied:
+            with self._lock:
+                return self._alone.run(self._longest_seconds, work, *args)
+
+    def ready(self) -> None:
+        """Start nothing yet: processes are started when the first work comes."""
+
+    def close(self) -> None:
+        """End the processes without waiting for work that has not begun."""
+        self._together.close()
+        self._alone.close()
 
 
 class Hands(Protocol):
@@ -175,15 +214,15 @@ def apart(work: Callable[..., R], *args: object) -> R:
         note_progress()
 
 
-def aside(work: Callable[..., R]) -> R:
-    """Give the result of ``work(shared)``, done in a process of its own on this computer.
+@contextmanager
+def aside() -> Iterator[Callable[..., Any]]:
+    """Give what does ``work(shared, *args)`` as ``apart`` does, in a process of its own here.
 
-    What it loads is gone with it, and what breaks it breaks no other work. Raises as
-    ``Workers.run`` does.
+    What its work loads is gone with it, and what breaks it breaks no other work.
     """
-    alone = Workers(2, _WORKERS.get().shared)
+    alone = _Pool(1, _WORKERS.get().shared)
     try:
-        return alone.run(work)
+        yield partial(alone.run, LONGEST_SECONDS)
     finally:
         alone.close()
 

@@ -6,6 +6,8 @@ import re
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +26,7 @@ from flows.server.start import running_server
 from flows.watch import watch_study
 from tasks.store.ledger import FileRecord, all_files, history
 from tasks.study.folder import Study, open_study
-from tests.flows.command import descendants, reconflow, reconflow_here, running, wait_until
+from tests.flows.command import PROJECT, descendants, reconflow, reconflow_here, running, wait_until
 from tests.tasks.study_folder import DRAWN, make_study, write_tube
 
 # With the demo rather than with the other tests of the shared server, so that two workers have as
@@ -38,6 +40,15 @@ study: test
 workers: 1
 intake: {settle_seconds: 1.5}
 nightly: {cron: "17 3 * * *", time_zone: Europe/Berlin}
+"""
+PRESSED_EARLY = """
+import os, runpy, signal, sys
+class Press:
+    def find_spec(name, *_):
+        if name == "flows.watch":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Press)
+runpy.run_module("flows.watcher", run_name="__main__", alter_sys=True)
 """
 ROWS = [f"{name}.fcs,P01,{DRAWN},bcell" for name in "ab"]
 
@@ -177,6 +188,18 @@ def test_watch_does_not_run_a_pass_in_vain_at_every_look(
     assert "Patient 'P01' is not in patients.csv" in said
     # Once when the patient was gone, and once more when the time to try again had come.
     assert said.count("0 counted") == 2
+
+
+def test_ctrl_c_while_a_watcher_is_being_loaded_ends_it_without_a_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PRESSED_EARLY],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=PROJECT,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
 def test_up_keeps_server_schedule_and_watcher_and_one_ctrl_c_stops_them_all(

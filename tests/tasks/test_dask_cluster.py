@@ -1,11 +1,16 @@
 """Work on the workers of a real Dask cluster on loopback: who is not the same is named and unused,
 who dies loses nothing."""
 
+import asyncio
 import math
 import os
+import pickle
 import re
 import shutil
 import signal
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,7 +23,9 @@ import pytest
 from sqlalchemy import delete
 
 from panels.text.errors import LeaseLost, RunnerFault
-from tasks.steps import dask_cluster
+from tasks.steps import dask_cluster, dask_worker
+from tasks.steps.dask_crew import put_down
+from tasks.steps.dask_worker import Given, accept, installation
 from tasks.steps.worker_pool import apart, workers
 from tasks.store.fence import held, holding
 from tasks.store.lease import lease
@@ -30,6 +37,8 @@ from tests.dask_cluster import (
     DaskCluster,
     as_computer,
     certificates,
+    free_port,
+    kill_worker,
     needs_unshare,
     without,
 )
@@ -75,7 +84,9 @@ def at_work(study: Study, shared: object, notes: list[str] | None = None) -> Ite
     assert not list(study.results.glob(".reconflow-workers-*"))
 
 
-def test_results_and_errors_come_back_and_the_work_is_done_elsewhere(study: Study) -> None:
+def test_results_and_errors_come_back_and_the_work_is_done_elsewhere(
+    study: Study, cluster: DaskCluster
+) -> None:
     with at_work(study, call):
         assert apart(call, math.sqrt, 9.0) == 3.0
         assert apart(call, os.getpid) != os.getpid()
@@ -83,6 +94,11 @@ def test_results_and_errors_come_back_and_the_work_is_done_elsewhere(study: Stud
             apart(call, open, study.folder / "nowhere")
         with pytest.raises(ValueError, match=r"math domain|nonnegative"):
             apart(call, math.sqrt, -1.0)
+        with pytest.raises(ValueError, match="SITE-0001-PATIENT"):
+            apart(call, int, "SITE-0001-PATIENT")
+    logs = [log.read_text() for log in cluster.folder.iterdir() if log.is_file()]
+    assert any("Registered to:" in log for log in logs)
+    assert not any("SITE-0001-PATIENT" in log for log in logs)
 
 
 def test_a_worker_that_is_killed_loses_nothing_and_is_handed_again_what_the_work_shares(
@@ -94,11 +110,40 @@ def test_a_worker_that_is_killed_loses_nothing_and_is_handed_again_what_the_work
         assert mark.exists()
 
 
-def test_work_that_kills_every_worker_is_given_up_with_a_sentence(study: Study) -> None:
-    with at_work(study, call):
+def test_a_worker_that_is_started_anew_at_the_same_address_is_handed_everything_again(
+    study: Study, cluster: DaskCluster
+) -> None:
+    address = ("--nthreads", "1", "--worker-port", str(free_port()))
+    fixed = cluster.worker(*address)
+    with at_work(study, call), ThreadPoolExecutor(3) as threads:
+
+        def works() -> bool:
+            pids = [threads.submit(copy_context().run, apart, sleep, 0.2) for _ in range(3)]
+            return not {each.result(timeout=60) for each in pids}.isdisjoint(descendants(fixed.pid))
+
+        wait_until(works, 60, "the worker gets no work")
+        kill_worker(fixed)
+        wait_until(works, 60, "the worker gets no work any more")
+    cluster.end([fixed])
+
+
+def test_a_worker_that_was_not_given_what_it_needs_is_given_it(study: Study) -> None:
+    given = dask_cluster.Cluster(study, call, print, longest_seconds=60)
+    try:
+        assert given.run(call, math.sqrt, 16.0) == 4.0
+        given.ready()[0].run(dask_worker.forget, str(study.folder), given._given.name)
+        assert given.run(call, math.sqrt, 16.0) == 4.0
+    finally:
+        given.close()
+
+
+def test_work_that_kills_every_worker_is_given_up_with_a_sentence_and_alone(study: Study) -> None:
+    with at_work(study, call), ThreadPoolExecutor(9) as threads:
+        killer = threads.submit(copy_context().run, apart, die)
+        healthy = [threads.submit(copy_context().run, apart, sleep, 1.0) for _ in range(8)]
+        assert all(each.result(timeout=120) for each in healthy)
         with pytest.raises(OSError, match="Workers died at this work"):
-            apart(call, die, None)
-        assert apart(call, math.sqrt, 16.0) == 4.0
+            killer.result(timeout=120)
 
 
 def test_work_that_does_not_end_is_given_up_and_the_next_is_done(study: Study) -> None:
@@ -234,9 +279,45 @@ def test_work_begins_while_a_worker_does_not_answer(
     try:
         assert given.run(call, math.sqrt, 16.0) == 4.0
         assert given._crew.awaits_answers()
+        asking = [each for each in threading.enumerate() if each.name == "asks a worker"]
+        assert asking
+        assert all(each.daemon for each in asking)  # Not waited for when the pass's process ends.
     finally:
         given.close()
         cluster.end([hung])
+
+
+def test_a_store_that_is_busy_is_not_taken_for_a_share_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dask_worker, "SEEING_SECONDS", 0.5)
+    study = make_study(tmp_path / "s")
+    writes = threading.Event()
+
+    def keep_busy() -> None:
+        with study.store() as store, store.writing():
+            writes.set()
+            time.sleep(1.0)
+
+    with study.store() as store, lease(store, "run"), put_down(study) as sight:
+        given = Given("work", study, sight, held(), pickle.dumps(call))
+        busy = threading.Thread(target=keep_busy)
+        busy.start()
+        assert writes.wait(60)
+        answer, against = asyncio.run(accept(given))
+        busy.join()
+        assert not against
+        assert (sight.folder / answer).is_file()
+
+
+def test_a_program_that_was_changed_while_it_ran_is_none_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = tmp_path / "changed.py"
+    changed.touch()
+    monkeypatch.setattr(dask_worker, "_own_files", lambda: iter([(changed.name, changed)]))
+    told = installation().parts["reconflow"]
+    assert f", changed after process {os.getpid()} of {socket.gethostname()} began)" in told
 
 
 def _until_done(seconds: float) -> list[str]:

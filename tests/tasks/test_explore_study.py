@@ -30,7 +30,7 @@ from tasks.explore.map_values import map_values
 from tasks.explore.placing import PlacedTube
 from tasks.explore.tube_notes import tube_notes
 from tasks.explore.unnamed import Part, Spanning, Unnamed
-from tasks.explore.write_data import map_compartments, write_map_data
+from tasks.explore.write_data import map_compartment, named_compartments, write_map_data
 from tasks.export.map_cells import write_map_cells
 from tasks.intake.take_in import take_in
 from tasks.results.front_page import rewrite_front_page
@@ -504,7 +504,10 @@ def test_what_is_on_no_map_cannot_be_exported(copied: Study, tmp_path: Path) -> 
 
 
 def test_a_night_names_what_it_could_not_map_and_maps_the_rest(copied: Study) -> None:
-    faults = map_compartments(read_snapshot(copied))
+    snapshot = read_snapshot(copied)
+    faults = [
+        fault for name in named_compartments(snapshot) for fault in map_compartment(snapshot, name)
+    ]
     assert (copied.results / "cohort" / "maps" / "t_cells.js").is_file()
     assert [each.partition(" was not")[0] for each in faults] == [
         "The map of no_cells",
@@ -515,7 +518,7 @@ def test_a_night_names_what_it_could_not_map_and_maps_the_rest(copied: Study) ->
 
 def test_a_night_makes_no_first_map_of_few_visits(copied: Study) -> None:
     shutil.rmtree(copied.folder / "maps")
-    first, *_ = map_compartments(read_snapshot(copied))
+    (first,) = map_compartment(read_snapshot(copied), "t_cells")
     assert "once 3 visits are counted (now: " in first
     assert "reconflow explore --compartment t_cells" in first
     assert not (copied.folder / "maps").exists()

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 import tasks.study.lock
+from panels.files import watchdog as watching
 from tasks.intake.take_in import take_in
 from tasks.results.cohort_tables import build_cohort
 from tasks.results.patient_tables import build_patient
+from tasks.steps import one_pass as passing
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.gatings import gatings_of
 from tasks.store.ledger import all_files, history
@@ -223,3 +225,31 @@ def test_two_whole_passes_at_once_write_the_tables_that_one_writes(
     assert files(study, "archive", "quarantine", "results") == files(
         one, "archive", "quarantine", "results"
     )
+
+
+def test_a_pass_is_noted_as_failed_only_between_its_lock_and_its_recorded_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(tmp_path / "s")
+    noted: list[tuple[str, bool]] = []
+
+    def seen(name: str) -> None:
+        usual = getattr(passing, name)
+
+        def step(*words):
+            noted.append((name, bool(watching._RUNNING[0].notes)))
+            return usual(*words)
+
+        monkeypatch.setattr(passing, name, step)
+
+    for name in ("study_lock", "begin_run", "end_run", "keep_head"):
+        seen(name)
+    with watching.watchdog(None), one_pass(study.folder, "run"):
+        pass
+    assert noted == [
+        ("study_lock", False),
+        ("keep_head", True),
+        ("begin_run", True),
+        ("end_run", True),
+        ("keep_head", False),
+    ]

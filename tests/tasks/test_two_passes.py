@@ -17,6 +17,7 @@ from panels.files import watchdog as watching
 from tasks.intake.take_in import take_in
 from tasks.results.cohort_tables import build_cohort
 from tasks.results.patient_tables import build_patient
+from tasks.results.tables_expected import KEPT
 from tasks.steps import one_pass as passing
 from tasks.steps.one_pass import Pass, one_pass
 from tasks.store.gatings import gatings_of
@@ -123,12 +124,15 @@ def identities(study: Study) -> list[str]:
 
 
 def files(study: Study, *folders: str) -> dict[str, str]:
-    """Every file in some folders of a study but the markers, by its place and hash."""
+    """Every file in some folders of a study but the markers, by its place and hash.
+
+    What the tables are made of holds when each file came.
+    """
     paths = [
         path
         for name in folders
         for path in (study.folder / name).rglob("*")
-        if path.is_file() and not path.name.startswith(".reconflow-")
+        if path.is_file() and not path.name.startswith((".reconflow-", KEPT))
     ]
     return {
         path.relative_to(study.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -20,6 +20,7 @@ from tasks.publish.figure_style import (
 )
 from tasks.publish.patient_lines import label_room, name_lines, patient_lines
 from tasks.publish.strata import NO_STRATA
+from tasks.publish.strokes import Strokes
 from tasks.vocabulary.populations import B_CELLS, IN_COHORT_FIGURES
 
 if TYPE_CHECKING:
@@ -77,9 +78,11 @@ def draw_swimmers(
             bottom=1.25 / height,
         )
         colours = sns.color_palette("colorblind", len(IN_COHORT_FIGURES))
+        strokes = Strokes()
         for row, line in enumerate(lines):
             if not line.is_group:
-                _draw_course(axes, row, courses[line.name], colours)
+                _draw_course(axes, strokes, row, courses[line.name], colours)
+        strokes.draw(axes)
         first = min([0.0, *kinetics["day"].clip(lower=EARLIEST_DRAWN_DAY)])
         scale_days(axes, first, max([EARLY_DAYS, *kinetics["day"]]), even=True)
         axes.axvline(0, color=INK, linewidth=0.8, linestyle=":", zorder=0)
@@ -118,24 +121,35 @@ def _by_patient(frame: "pd.DataFrame") -> dict[str, "pd.DataFrame"]:
     return {str(patient): rows for patient, rows in frame.groupby("patient", sort=False)}
 
 
-def _draw_course(axes: "Axes", row: int, course: Course, colours: Sequence[Colour]) -> None:
+def _draw_course(
+    axes: "Axes", strokes: Strokes, row: int, course: Course, colours: Sequence[Colour]
+) -> None:
     b_cells = course.blood[course.blood["population"] == B_CELLS]
     if b_cells.empty:
         _say_not_depleted(axes, row, "B cells not evaluable")
     else:
-        _draw_depletion(axes, row, course.recovery, colours[0])
-        _mark_last_visit(axes, row, float(b_cells["day"].max()))
+        _draw_depletion(axes, strokes, row, course.recovery, colours[0])
+        last, y = float(b_cells["day"].max()), row + BAR_MIDDLE
+        strokes.line("seen", (0, last), y, color=FADED, linewidth=0.9, zorder=1)
+        strokes.sign("last", last, y, marker="|", size=11, color=INK, linewidth=1.6, zorder=5)
     for lane, (population, _) in enumerate(PRODUCTS):
         counts = course.blood[course.blood["population"] == population]
         parameters = course.parameters[course.parameters["population"] == population]
         y = row + 0.19 + 0.15 * lane
-        _draw_persistence(axes, y, counts, parameters, colours[1 + lane])
+        _draw_persistence(axes, strokes, y, counts, parameters, colours[1 + lane])
 
 
 def _draw_depletion(
-    axes: "Axes", row: int, recovery: Mapping[Hashable, Any] | None, colour: Colour
+    axes: "Axes",
+    strokes: Strokes,
+    row: int,
+    recovery: Mapping[Hashable, Any] | None,
+    colour: Colour,
 ) -> None:
-    """Draw when the B cells fell, were gone and came back; or say that nobody saw them gone."""
+    """Draw when the B cells fell, were gone and came back; or say that nobody saw them gone.
+
+    A certain stretch is solid, an interval in which it began or ended hatched.
+    """
     if recovery is None or recovery["depleted"] is not True:
         known = recovery is not None and recovery["depleted"] is False
         why = "not seen depleted" if known else "nobody can tell whether depleted"
@@ -146,13 +160,14 @@ def _draw_depletion(
     if last_before is not None:
         onset = max(EARLIEST_DRAWN_DAY, last_before)
     gone, low = float(recovery["depletion_high"]), float(recovery["low"])
-    _draw_bar(axes, row, (onset, gone), colour, gid="onset")
-    _draw_bar(axes, row, (gone, low), colour, gid="depleted")
+    y = row + BAR_MIDDLE
+    strokes.bar("onset", (onset, gone), y, color=colour, hatch=HATCH)
+    strokes.bar("depleted", (gone, low), y, color=colour, hatch="")
     high = number(recovery["high"])
     if high is None:
-        _draw_arrow(axes, low, row + BAR_MIDDLE, colour, gid="not recovered")
+        strokes.arrow("not recovered", low, y, color=colour)
     else:
-        _draw_bar(axes, row, (low, high), colour, gid="recovery")
+        strokes.bar("recovery", (low, high), y, color=colour, hatch=HATCH)
 
 
 def _say_not_depleted(axes: "Axes", row: int, why: str) -> None:
@@ -160,26 +175,13 @@ def _say_not_depleted(axes: "Axes", row: int, why: str) -> None:
     words.set(va="center", fontsize=8)
 
 
-def _mark_last_visit(axes: "Axes", row: int, last: float) -> None:
-    y = row + BAR_MIDDLE
-    axes.plot([0, last], [y, y], color=FADED, linewidth=0.9, zorder=1)
-    sign = axes.plot([last], [y], "|", color=INK, gid="last", zorder=5)[0]
-    sign.set(markersize=11, markeredgewidth=1.6)
-
-
-def _draw_bar(
-    axes: "Axes", row: int, days: tuple[float, float], colour: Colour, *, gid: str
-) -> None:
-    """Draw a certain stretch solid, and an interval in which it began or ended hatched."""
-    start, end = days
-    bar = axes.barh(row + BAR_MIDDLE, end - start, left=start, height=0.3, zorder=3)[0]
-    bar.set(facecolor=colour, edgecolor=colour, linewidth=0.8, gid=gid)
-    if gid != "depleted":
-        bar.set(facecolor="white", hatch=HATCH)
-
-
 def _draw_persistence(
-    axes: "Axes", y: float, counts: "pd.DataFrame", parameters: "pd.DataFrame", colour: Colour
+    axes: "Axes",
+    strokes: Strokes,
+    y: float,
+    counts: "pd.DataFrame",
+    parameters: "pd.DataFrame",
+    colour: Colour,
 ) -> None:
     """Draw a CAR product from the first to the last quantified visit.
 
@@ -192,26 +194,18 @@ def _draw_persistence(
         axes.text(2, y, why, va="center", fontsize=6.5, color=colour, gid="never")
         return
     first, last = float(seen.min()), float(seen.max())
-    line = axes.plot([first, last], [y, y], color=colour, gid="persistence", zorder=3)[0]
-    line.set(linewidth=3.2, solid_capstyle="butt")
     if first == last:
-        line.set(marker="s", markersize=2.8)
+        strokes.sign("once", last, y, marker="s", size=2.8, color=colour, linewidth=0.5, zorder=3)
+    else:
+        strokes.line("persistence", (first, last), y, color=colour, linewidth=3.2, zorder=3)
     values = parameters.set_index("parameter")["value"]
     # Both count from the product's infusion; their difference is the same on the patient's.
     gap = float(values.get("Tbql", float("nan"))) - float(values.get("Tlast", float("nan")))
     if gap > 0:
-        faint = axes.plot([last, last + gap], [y, y], color=colour, gid="leaving", zorder=3)[0]
-        faint.set(linewidth=1.2, linestyle=DOTTED)
+        days = last, last + gap
+        strokes.line("leaving", days, y, color=colour, linewidth=1.2, zorder=3, linestyle=DOTTED)
     else:
-        _draw_arrow(axes, last, y, colour, gid="persisting")
-
-
-def _draw_arrow(axes: "Axes", day: float, y: float, colour: Colour, *, gid: str) -> None:
-    """Point to the right, beside the sign of the last visit."""
-    sign = axes.annotate(
-        "▶", (day, y), (4, 0), textcoords="offset points", va="center", gid=gid, zorder=6
-    )
-    sign.set(fontsize=7, color=colour)
+        strokes.arrow("persisting", last, y, color=colour)
 
 
 def _signs(colours: Sequence[Colour]) -> list["Artist"]:

@@ -25,15 +25,17 @@ from tasks.publish.completeness_plot import (
     MISSING,
     NOT_REACHED,
     NOTHING_EVALUABLE,
+    STATES,
     draw_completeness,
     visit_states,
 )
 from tasks.publish.exposure_plot import draw_exposure
+from tasks.publish.figure_style import HATCH
 from tasks.publish.kept_drawings import KeptDrawings
 from tasks.publish.recovery_plot import draw_recovery
 from tasks.publish.strata import stratum_colours
 from tasks.publish.svg_figure import PAGE_COLOURS
-from tasks.publish.swimmer_plot import draw_swimmers
+from tasks.publish.swimmer_plot import BAR_MIDDLE, draw_swimmers
 from tasks.publish.visit_medians import visit_medians, with_amounts
 from tasks.results.cohort_pictures import FIGURES, CohortFrames, cohort_pictures
 from tests.tasks.published_rows import (
@@ -80,6 +82,17 @@ def drawn(axes: Axes, sign: str) -> list[list[tuple[float, float]]]:
     return [
         list(zip(*line.get_data(), strict=True)) for line in axes.lines if line.get_gid() == sign
     ]  # type: ignore[arg-type]
+
+
+def of_kind(figure: Figure, kind: str) -> list[Any]:
+    """Give the collections that are drawn of one kind."""
+    return [each for each in figure.axes[0].collections if each.get_gid() == kind]
+
+
+def stretches(figure: Figure, kind: str) -> list[tuple[float, float]]:
+    """Give from which to which day bars or lines of one kind go, patient by patient."""
+    paths = [path for each in of_kind(figure, kind) for path in each.get_paths()]
+    return [(path.vertices[:, 0].min(), path.vertices[:, 0].max()) for path in paths]
 
 
 def texts(figure: Figure, sign: str) -> list[str]:
@@ -204,9 +217,17 @@ def test_visits_are_counted_not_evaluable_missing_or_not_reached() -> None:
         "P2": [NOTHING_EVALUABLE, COUNTED, COUNTED],
         "P3": [COUNTED, NOT_REACHED, NOT_REACHED],
     }
-    assert [patch.get_gid() for patch in draw_completeness(frame).axes[0].patches][:3] == states[
-        "P1"
-    ]
+    cells = {
+        (path.vertices[0, 0], path.vertices[0, 1]): cell.get_gid()
+        for cell in draw_completeness(frame).axes[0].collections
+        if cell.get_gid() in STATES
+        for path in cell.get_paths()
+    }
+    assert cells == {
+        (column, row): state
+        for row, patient in enumerate(states)
+        for column, state in enumerate(states[patient])
+    }
 
 
 def test_the_summary_gives_the_median_recovery_of_the_recovery_table() -> None:
@@ -258,12 +279,11 @@ def test_who_has_no_exposure_is_named_and_has_no_bar() -> None:
 def test_a_swimmer_shows_certain_and_uncertain_stretches_apart() -> None:
     frame = COHORT[COHORT["patient"] == "P1"]
     figure = draw_swimmers(frame, parameters_frame(frame), recovery_frame(frame))
-    bars = {
-        patch.get_gid(): (patch.get_x(), patch.get_x() + patch.get_width())
-        for patch in figure.axes[0].patches
-    }  # type: ignore[attr-defined]
-    assert bars == {"onset": (-7.0, 14.0), "depleted": (14.0, 14.0), "recovery": (14.0, 84.0)}
-    assert drawn(figure.axes[0], "last")[0][0][0] == 112.0
+    bars = {kind: stretches(figure, kind) for kind in ("onset", "depleted", "recovery")}
+    assert bars == {"onset": [(-7.0, 14.0)], "depleted": [(14.0, 14.0)], "recovery": [(14.0, 84.0)]}
+    (last,) = of_kind(figure, "last")
+    assert last.get_offsets().tolist() == [[112.0, BAR_MIDDLE]]
+    assert [of_kind(figure, kind)[0].get_hatch() for kind in bars] == [HATCH, None, HATCH]
 
 
 def test_a_patient_whose_depletion_nobody_saw_has_no_bar() -> None:
@@ -271,7 +291,7 @@ def test_a_patient_whose_depletion_nobody_saw_has_no_bar() -> None:
         of("P1", -7, 80.0, **B), of("P1", 14, 60.0, **B), of("P2", 14, **NOT_EVALUABLE, **B)
     )
     figure = draw_swimmers(frame, parameters_frame(frame), recovery_frame(frame))
-    assert list(figure.axes[0].patches) == []
+    assert not any(stretches(figure, kind) for kind in ("onset", "depleted", "recovery"))
     assert texts(figure, "not depleted") == ["not seen depleted", "B cells not evaluable"]
 
 

@@ -29,7 +29,7 @@ from gating.fcs.header import read_header
 from gating.thresholds.measure import ThresholdMeasurement
 from panels.files.csv_cells import csv_text
 from tasks.simulate.fcs import Dialect, FcsChannel, FcsSpill, write_fcs
-from tasks.steps.one_pass import Pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.gatings import TubeGating, gatings_of, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.measurements import MeasuredWith, measurements_of, save_measurements

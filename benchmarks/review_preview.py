@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tasks.corrections.live_tube import LiveTubes
 from tasks.simulate.study import write_study
-from tasks.steps.one_pass import Pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study

@@ -23,7 +23,8 @@ from tasks.drafts.laid_out_tube import LaidOutTube
 from tasks.drafts.references import DraftReferences, Shown
 from tasks.results.patient_tables import counted_tubes, patient_kinetics
 from tasks.review.tokens import let_in
-from tasks.steps.one_pass import Pass, one_pass
+from tasks.steps.one_pass import one_pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.audit import entries
 from tasks.store.schema.results import readings
 from tasks.store.tubes import Tube, taken_in

@@ -4,7 +4,7 @@ from tasks.concordance.recount import Comparison, recount_inputs, recount_tube, 
 from tasks.intake.take_in import take_in
 from tasks.results.patient_notes import baseline_warnings, patient_notes
 from tasks.results.patient_tables import build_patient
-from tasks.steps.one_pass import Pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study

@@ -24,7 +24,7 @@ from tasks.overview.uncalibrated import (
 from tasks.results.cohort_tables import build_cohort
 from tasks.results.patient_tables import counted_tubes
 from tasks.simulate.tube import SERIAL, TubePlan, write_tube
-from tasks.steps.one_pass import Pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.gatings import gatings_of
 from tasks.store.measurements import measured
 from tasks.store.tubes import taken_in

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.steps.one_pass import Pass, one_pass
+from tasks.steps.one_pass import one_pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.tubes import Tube, taken_in
 from tasks.strategies.in_use import read_snapshot
 from tasks.study.folder import Study, open_study

@@ -26,7 +26,8 @@ from tasks.results.corrections_table import TABLE, write_corrections_table
 from tasks.results.patient_tables import counted_tubes
 from tasks.results.sign_tables import sign_tables
 from tasks.review.audit_trail import read_trail
-from tasks.steps.one_pass import Pass, one_pass
+from tasks.steps.one_pass import one_pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.audit import KeptEntry, entries, noted_head
 from tasks.store.audit_chain import first_break
 from tasks.store.corrections import read_corrections

@@ -18,7 +18,7 @@ from tasks.results.patient_inputs import tables_due
 from tasks.results.patient_tables import counted_tubes, patient_kinetics
 from tasks.sheets.columns import read_time
 from tasks.sheets.patients import read_patients
-from tasks.steps.one_pass import Pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.ledger import all_files
 from tasks.store.tubes import save_tube, taken_in
 from tasks.strategies.in_use import read_snapshot

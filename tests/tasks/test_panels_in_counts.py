@@ -13,7 +13,8 @@ from panels.releasing import release_panel
 from panels.text.errors import PanelFault
 from tasks.intake.take_in import take_in
 from tasks.results.cohort_tables import build_cohort
-from tasks.steps.one_pass import Pass, one_pass
+from tasks.steps.one_pass import one_pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.gatings import gatings_of
 from tasks.store.tubes import taken_in
 from tasks.strategies.in_use import read_snapshot, strategies_in_use

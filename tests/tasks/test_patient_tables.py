@@ -29,7 +29,8 @@ from tasks.results.patient_pages import CONTROLS
 from tasks.results.patient_tables import build_patient
 from tasks.results.stored_tables import built_patients, made_of, patient_folder
 from tasks.simulate.tube import SERIAL
-from tasks.steps.one_pass import Pass, one_pass
+from tasks.steps.one_pass import one_pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run

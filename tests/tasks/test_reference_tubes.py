@@ -17,7 +17,7 @@ from tasks.counting.counts import TubeCounts
 from tasks.intake.take_in import take_in
 from tasks.results.stored_tables import patient_folder
 from tasks.simulate.tube import TubePlan, write_tube
-from tasks.steps.one_pass import Pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.counts import tube_counts
 from tasks.store.gatings import gatings_of
 from tasks.store.measurements import measured

@@ -19,7 +19,8 @@ from tasks.results.cohort_tables import build_cohort
 from tasks.results.patient_tables import build_patient
 from tasks.results.tables_expected import KEPT
 from tasks.steps import one_pass as passing
-from tasks.steps.one_pass import Pass, one_pass
+from tasks.steps.one_pass import one_pass
+from tasks.steps.pass_under_way import Pass
 from tasks.store.gatings import gatings_of
 from tasks.store.ledger import all_files, history
 from tasks.store.moves import planned_moves

@@ -45,9 +45,13 @@ def records(study: Study) -> dict[str, FileRecord]:
         return {record.inbox_path: record for record in all_files(store)}
 
 
+KEPT = (".tables.json", ".made_of.json", ".to_look_at.json")
+"""What later nights compare with: when each file came, and each edition was written, is in it."""
+
+
 def hashes(folder: Path) -> dict[str, str]:
     """Every file of a study by its place, but those that note when the program ran."""
-    skipped = ("reconflow.db", "index.html", "study.js", "audit-head.txt", ".lock")
+    skipped = ("reconflow.db", "index.html", "study.js", "audit-head.txt", ".lock", *KEPT)
     files = [
         path
         for path in folder.rglob("*")

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
@@ -23,14 +24,17 @@ from tasks.kinetics.parameter_settings import ParameterSettings
 from tasks.kinetics.parameters import parameters_frame
 from tasks.publish.map_page import PAGE as MAP_PAGE
 from tasks.results import tables_expected
+from tasks.results.cohort_pictures import FIGURES
 from tasks.results.cohort_tables import COHORT_FILES, build_cohort, cohort_is_due
 from tasks.results.patient_inputs import PatientInputs, tables_due
 from tasks.results.patient_pages import CONTROLS
 from tasks.results.patient_tables import build_patient
 from tasks.results.stored_tables import built_patients, made_of, patient_folder
 from tasks.simulate.tube import SERIAL
+from tasks.steps.cohort_drawing import build_cohort_together
 from tasks.steps.one_pass import one_pass
 from tasks.steps.pass_under_way import Pass
+from tasks.steps.worker_pool import apart
 from tasks.store.gatings import TubeGating, save_gating
 from tasks.store.ledger import FileStat, add_file, all_files, set_state
 from tasks.store.runs import last_run
@@ -532,3 +536,23 @@ def test_corrected_populations_enter_the_fingerprint_in_one_order():
         for seed in ("0", "1", "2")
     }
     assert len(told) == 1
+
+
+def test_figures_of_many_patients_are_drawn_in_other_processes_as_they_are_here(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cohort, asked = study.results / "cohort", []
+    here = {path.name: path.read_bytes() for path in cohort.iterdir()}
+    (cohort / ".figures.json").unlink()
+    monkeypatch.setattr("tasks.results.cohort_pictures._KEPT._kept", OrderedDict())
+    monkeypatch.setattr("tasks.steps.cohort_drawing.MANY_PATIENTS", 2)
+    monkeypatch.setattr("tasks.steps.worker_pool.FEW", 0)
+    monkeypatch.setattr("tasks.publish.cohort_figures.cohort_figures", None)  # of this process
+    monkeypatch.setattr(
+        "tasks.steps.cohort_drawing.apart", lambda *work: asked.append(work[-1]) or apart(*work)
+    )
+    with (study.folder / "study.yaml").open("a", encoding="utf-8") as settings:
+        settings.write("workers: 2\n")
+    build_cohort_together(read_snapshot(open_study(study.folder)))
+    assert set(asked) == set(FIGURES)
+    assert {path.name: path.read_bytes() for path in cohort.iterdir()} == here

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-JOBS   ?= 3
+JOBS   ?= 2
 # Where a container image sets it, every process that the tests start compiles our modules anew: a tenth of its start.
 unexport PYTHONDONTWRITEBYTECODE
 FUZZ_EXAMPLES ?= 2000

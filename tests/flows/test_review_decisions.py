@@ -304,6 +304,19 @@ def test_the_second_person_shows_a_token_of_their_own(served, study, sha):
         assert answer.status_code == status
 
 
+SLOW_PREVIEWS = """
+{
+  const { fetch } = window;
+  window.fetch = async (...asked) => {
+    const answer = await fetch(...asked);
+    if (String(asked[0]).includes("preview")) await new Promise((done) => setTimeout(done, 700));
+    return answer;
+  };
+}
+"""
+"""The answer to a move comes while the reason is typed: the letters must still go into the form."""
+
+
 @needs_chromium
 def test_a_threshold_is_dragged_in_the_browser_and_kept_with_a_reason(browser, served, study, sha):
     logged_in(browser, served, "Anna")
@@ -316,12 +329,16 @@ def test_a_threshold_is_dragged_in_the_browser_and_kept_with_a_reason(browser, s
     browser.until("document.querySelector('.edit-panel p')")
     place = place_in(browser, canvas, tube_document(study, sha), "cd24_tr")
     end = (place[0] + place[2], place[1] + place[3])
+    browser.evaluate(SLOW_PREVIEWS)
     browser.drag(canvas, place[:2], end)
     browser.until("document.querySelector('.edit-panel table')")
     assert "Transitional" in browser.evaluate("document.querySelector('.edit-panel').innerText")
     assert browser.evaluate("document.querySelectorAll('.mini-curve circle').length") > 0
+    browser.press("]")
     browser.evaluate("document.querySelector('.edit-form textarea').focus()")
-    browser.press(*"the valley lies higher")
+    browser.press(*"the valley lies")
+    browser.evaluate("new Promise((done) => setTimeout(done, 1000))")  # the last answer comes
+    browser.press(*" higher")
     browser.evaluate("document.querySelector('.edit-form').requestSubmit()")
     browser.until("document.querySelector('.review-correction')")
     told = browser.evaluate("document.querySelector('.review-correction').textContent")

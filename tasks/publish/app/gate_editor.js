@@ -16,6 +16,7 @@ const gateEditor = (() => {
       this.thresholds = new Map();
       this.gates = new Map();
       this.preview = null;
+      this.reason = this.kept = null;
       this.panel.replaceChildren();
     }
 
@@ -136,9 +137,13 @@ const gateEditor = (() => {
           ),
         );
       if (this.fault) parts.push(element("p", { class: "alarm", role: "alert" }, this.fault));
-      if (this.preview?.moved.length) parts.push(...this.effect(), this.form());
+      if (this.preview?.moved.length) parts.push(...this.effect());
+      if (this.preview?.moved.length || this.reason?.value) parts.push(this.form());
       parts.push(this.elsewhere());
+      // An answer that comes while the reason is typed must not turn its letters into shortcuts.
+      const typed = this.kept?.contains(document.activeElement) && document.activeElement;
       this.panel.replaceChildren(...parts);
+      if (typed && typed.isConnected) typed.focus({ preventScroll: true });
     }
 
     /** Say where a boundary is corrected that is wrong in all tubes: in a draft. */

@@ -14,7 +14,7 @@ import gc
 import os
 
 NEW_OBJECTS = 100_000
-"""So many objects made and not freed start a search; cycles of that many take some 20 MB."""
+"""So many objects made and not freed start a search (700 by default)."""
 
 for _library in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(_library, "1")

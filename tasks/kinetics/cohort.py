@@ -13,7 +13,7 @@ from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import KINETICS, PARAMETERS, RECOVERY
 from tasks.kinetics.table import check_kinetics
 from tasks.kinetics.table_schema import check_shape
-from tasks.kinetics.winning_rows import KineticRows, are_noted, kinetic_rows
+from tasks.kinetics.winning_rows import KineticRows, blood_rows, kinetic_rows
 from tasks.vocabulary.populations import B_CELLS
 
 NEVER_SEEN = Crossing(None, None, "none")
@@ -46,7 +46,7 @@ def recovery_frame(
     ``rows`` are those of ``kinetic_rows``, where they are known already.
     """
     chosen = settings or ParameterSettings()
-    read = rows or kinetic_rows(_b_cells_alone(kinetics), chosen.detect_events)
+    read = rows or kinetic_rows(blood_rows(kinetics, [B_CELLS]), chosen.detect_events)
     visits_of, tubes_of = _b_cells_by_patient(read.visits), _b_cells_by_patient(read.tubes)
     records: list[tuple[object, ...]] = []
     for patient, visits in sorted(visits_of.items()):
@@ -83,13 +83,6 @@ def _joined(frames: Iterable[pd.DataFrame], columns: Sequence[str]) -> pd.DataFr
     return pd.concat(filled, ignore_index=True).sort_values(
         "patient", kind="stable", ignore_index=True
     )
-
-
-def _b_cells_alone(kinetics: pd.DataFrame) -> pd.DataFrame:
-    """Leave the other rows out, unless they are needed to judge which are used."""
-    if not are_noted(kinetics):
-        return kinetics
-    return kinetics[(kinetics["specimen"] == "blood") & (kinetics["population"] == B_CELLS)]
 
 
 def _b_cells_by_patient(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -14,7 +14,7 @@ from tasks.counting.secreting import are_many, secreting_b_cells
 from tasks.kinetics.rows import Row
 from tasks.kinetics.schema import COMPOSITION
 from tasks.kinetics.table_schema import check_shape
-from tasks.kinetics.winning_rows import are_noted, kinetic_rows
+from tasks.kinetics.winning_rows import blood_rows, kinetic_rows
 from tasks.vocabulary.flags import Flag
 from tasks.vocabulary.populations import (
     B_CELLS,
@@ -70,7 +70,7 @@ def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = Non
     are not detected (their events are no more than the background's), its row has none. A visit
     without a tube that reports all subsets, or whose B cells are not evaluable, has no rows.
     """
-    read, settings = kinetic_rows(_b_cells_alone(kinetics)), limits or LimitSettings()
+    read, settings = kinetic_rows(blood_rows(kinetics, _READ)), limits or LimitSettings()
     of_tube: dict[tuple[str, str], dict[str, Row]] = {}
     for row in read.tubes:
         if row["specimen"] == "blood":
@@ -85,13 +85,6 @@ def composition_frame(kinetics: pd.DataFrame, limits: LimitSettings | None = Non
     frame = COMPOSITION.frame(records)
     check_shape(frame, COMPOSITION, "composition")
     return frame
-
-
-def _b_cells_alone(kinetics: pd.DataFrame) -> pd.DataFrame:
-    """Leave the other rows out, unless they are needed to judge which are used."""
-    if not are_noted(kinetics):
-        return kinetics
-    return kinetics[(kinetics["specimen"] == "blood") & kinetics["population"].isin(_READ)]
 
 
 def counts_of_parts(rows: Mapping[str, Row]) -> dict[str, int]:

@@ -5,7 +5,7 @@ The choice is made once, when the table is laid out (``judged_winners``), and st
 judged when it is read.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 
@@ -50,6 +50,13 @@ def winning_rows(frame: pd.DataFrame) -> pd.DataFrame:
     if are_noted(frame):
         return frame[frame["used"] == "Y"]
     return frame.iloc[_winning(rows_of(frame))]
+
+
+def blood_rows(kinetics: pd.DataFrame, populations: Collection[str]) -> pd.DataFrame:
+    """Leave out what is not of these populations in blood, unless it tells which rows are used."""
+    if not are_noted(kinetics):
+        return kinetics
+    return kinetics[(kinetics["specimen"] == "blood") & kinetics["population"].isin(populations)]
 
 
 def are_noted(frame: pd.DataFrame) -> bool:
